@@ -1,0 +1,1 @@
+"""HAND: the command line, one thin file a command group."""

@@ -1,0 +1,1 @@
+"""ORDER: everything that touches the search engine or happens at query time."""

@@ -1,0 +1,212 @@
+"""The tables: their columns, and the warehouse that keeps them as Parquet, one folder a run.
+
+A run's table becomes visible by its manifest, a small JSON file written last: a reader sees the files the manifest
+names, or no table. Writing again replaces exactly that (table, run), and a crash in the middle leaves what was there,
+on local disks, HDFS and object stores alike (none of them needs an atomic rename of a folder).
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from segments.errors import ContractBroken, Refused, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Columns as Spark DDL: "name TYPE [NOT NULL]". `extra` columns (features) are allowed only where a table says so.
+SCHEMAS: dict[str, str] = {
+    # What happened. An impression row may be a sample: sampling_rate is the probability with which it was kept.
+    # request_at is the beginning of the visit (page view) the event belongs to: history ends strictly before it.
+    "events": """event_id STRING NOT NULL, ts TIMESTAMP NOT NULL, user_id STRING NOT NULL, item_id STRING NOT NULL,
+        item_kind STRING NOT NULL, kind STRING NOT NULL, surface STRING, request_id STRING, request_at TIMESTAMP,
+        position INT, search_term STRING, value DOUBLE, dwell_ms BIGINT, sampling_rate DOUBLE NOT NULL,
+        context MAP<STRING,STRING>""",
+    "items": """item_id STRING NOT NULL, kind STRING NOT NULL, title STRING, text STRING, brand_id STRING,
+        category ARRAY<STRING>, price DOUBLE, created_at TIMESTAMP, available BOOLEAN NOT NULL, store_id STRING,
+        attributes MAP<STRING,STRING>, vector ARRAY<FLOAT>""",
+    "users": "user_id STRING NOT NULL, attributes MAP<STRING,STRING>, registered_at TIMESTAMP",
+    # Exact totals of impressions and clicks (before any sampling), usable from period_end on.
+    "exposure_counts": """item_id STRING NOT NULL, item_kind STRING NOT NULL, period_start TIMESTAMP NOT NULL,
+        period_end TIMESTAMP NOT NULL, impressions DOUBLE NOT NULL, clicks DOUBLE NOT NULL""",
+    "refused": "table STRING NOT NULL, row STRING NOT NULL, reason STRING NOT NULL",
+    "user_segments": """user_id STRING NOT NULL, family STRING NOT NULL, segment STRING NOT NULL,
+        weight DOUBLE NOT NULL, valid_from TIMESTAMP NOT NULL""",
+    # One row an impression, features as of the moment before it; feature columns follow.
+    "examples": """request_id STRING NOT NULL, request_at TIMESTAMP NOT NULL, user_id STRING NOT NULL,
+        item_id STRING NOT NULL, item_kind STRING NOT NULL, label DOUBLE NOT NULL, sampling_rate DOUBLE NOT NULL""",
+    # One row a candidate item as of the run's clock; feature columns follow (the same names as in examples).
+    "item_features": "item_id STRING NOT NULL, item_kind STRING NOT NULL, list STRING NOT NULL",
+    "scores": "item_kind STRING NOT NULL, variant STRING NOT NULL, segment STRING NOT NULL, item_id STRING NOT NULL, "
+    "pctr DOUBLE NOT NULL",
+    "ranks": """item_kind STRING NOT NULL, variant STRING NOT NULL, segment STRING NOT NULL, item_id STRING NOT NULL,
+        list STRING NOT NULL, score DOUBLE NOT NULL, draw DOUBLE NOT NULL, propensity DOUBLE NOT NULL,
+        lure_probability DOUBLE NOT NULL, moves ARRAY<STRING> NOT NULL, final DOUBLE NOT NULL, rank INT NOT NULL""",
+    "lures": "item_id STRING NOT NULL, item_kind STRING NOT NULL, probability DOUBLE NOT NULL, reason STRING NOT NULL",
+    # Whole lists as they were shown, for evaluation after the run's clock: visit → list → items, and what was clicked.
+    "visits": """request_id STRING NOT NULL, request_at TIMESTAMP NOT NULL, user_id STRING NOT NULL,
+        item_kind STRING NOT NULL, list_id STRING NOT NULL""",
+    "list_items": "list_id STRING NOT NULL, item_id STRING NOT NULL",
+    "visit_clicks": "request_id STRING NOT NULL, item_id STRING NOT NULL",
+}
+OPEN_ENDED = frozenset({"examples", "item_features"})
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What makes a run's table visible."""
+
+    table: str
+    run: str
+    attempt: str
+    rows: int
+    columns: list[str]
+
+
+class Warehouse:
+    """Tables by (name, run) under one root path that Spark can write: local, HDFS or an object store."""
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        self.spark = spark
+        self.root = root.rstrip("/")
+
+    def write(self, frame: DataFrame, table: str, run: str) -> Manifest:
+        """Replaces the table of that run. Columns are checked and put in contract order; nulls where forbidden refuse.
+
+        Raises:
+            ContractBroken: a column is missing or has another type, or a required value is null.
+        """
+        frame = conform(frame, table)
+        attempt = f"attempt-{uuid.uuid4().hex[:12]}"
+        folder = f"{self._folder(table, run)}/{attempt}"
+        frame.write.mode("error").parquet(folder)
+        rows = self.spark.read.schema(frame.schema).parquet(folder).count()
+        manifest = Manifest(table, run, attempt, rows, frame.columns)
+        self._put(f"{self._folder(table, run)}/manifest.json", json.dumps(asdict(manifest), indent=1))
+        self._sweep(table, run, keep=attempt)
+        return manifest
+
+    def read(self, table: str, run: str) -> DataFrame:
+        """The table of a run.
+
+        Raises:
+            Refused: the table has not been written for that run.
+        """
+        return self.spark.read.parquet(self.folder(table, run))
+
+    def manifest(self, table: str, run: str) -> Manifest | None:
+        """The manifest of a run's table, None if there is none."""
+        text = self._get(f"{self._folder(table, run)}/manifest.json")
+        return None if text is None else Manifest(**json.loads(text))
+
+    def folder(self, table: str, run: str) -> str:
+        """The folder that holds the visible Parquet files of a run's table: what pyarrow readers open."""
+        manifest = self.manifest(table, run)
+        if manifest is None:
+            raise Refused(f"table {table} has not been written for run {run}", where=self.root,
+                          hint="run the earlier steps first: es-ranking nightly run --run-date D")
+        return f"{self._folder(table, run)}/{manifest.attempt}"
+
+    def runs(self, table: str) -> list[str]:
+        """The runs that have this table, oldest first."""
+        path = self._path(f"{self.root}/{table}")
+        system = self._system(path)
+        if not system.exists(path):
+            return []
+        names = [str(status.getPath().getName()) for status in system.listStatus(path)]
+        found = (name.removeprefix("run=") for name in names if name.startswith("run="))
+        return sorted(run for run in found if self.manifest(table, run) is not None)
+
+    def _folder(self, table: str, run: str) -> str:
+        if table not in SCHEMAS:
+            raise UsageError.unknown("table", table, SCHEMAS)
+        return f"{self.root}/{table}/run={run}"
+
+    def _sweep(self, table: str, run: str, *, keep: str) -> None:
+        """Removes what earlier attempts left: no manifest names them any more."""
+        path = self._path(self._folder(table, run))
+        system = self._system(path)
+        for status in system.listStatus(path):
+            name = str(status.getPath().getName())
+            if name.startswith("attempt-") and name != keep:
+                system.delete(status.getPath(), True)
+
+    def _jvm(self) -> Any:
+        return self.spark.sparkContext._jvm
+
+    def _path(self, path: str) -> Any:
+        return self._jvm().org.apache.hadoop.fs.Path(path)
+
+    def _system(self, path: Any) -> Any:
+        return path.getFileSystem(self.spark.sparkContext._jsc.hadoopConfiguration())
+
+    def _put(self, name: str, text: str) -> None:
+        path = self._path(name)
+        system = self._system(path)
+        # Written beside and renamed: a reader of a local disk never sees half a manifest. Object stores put whole.
+        fresh = self._path(f"{name}.{uuid.uuid4().hex[:8]}")
+        stream = system.create(fresh, True)
+        try:
+            stream.write(bytearray(text.encode()))
+        finally:
+            stream.close()
+        rename = self._jvm().org.apache.hadoop.fs.Options.Rename.OVERWRITE
+        gateway = self.spark.sparkContext._gateway
+        options = gateway.new_array(self._jvm().org.apache.hadoop.fs.Options.Rename, 1)
+        options[0] = rename
+        context = self._jvm().org.apache.hadoop.fs.FileContext.getFileContext(
+            path.toUri() if path.toUri().getScheme() else self._jvm().java.net.URI("file:///"),
+            self.spark.sparkContext._jsc.hadoopConfiguration(),
+        )
+        context.rename(context.makeQualified(fresh), context.makeQualified(path), options)
+
+    def _get(self, name: str) -> str | None:
+        path = self._path(name)
+        system = self._system(path)
+        if not system.exists(path):
+            return None
+        stream = system.open(path)
+        try:
+            return str(self._jvm().org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+        finally:
+            stream.close()
+
+
+def schema_of(table: str) -> StructType:
+    """The Spark type of a table's contract columns."""
+    if table not in SCHEMAS:
+        raise UsageError.unknown("table", table, SCHEMAS)
+    return StructType.fromDDL(" ".join(SCHEMAS[table].split()))
+
+
+def conform(frame: DataFrame, table: str) -> DataFrame:
+    """The frame with the contract's columns in order (extras after them where the table allows), types checked.
+
+    Raises:
+        ContractBroken: names each missing, mistyped or unexpected column.
+    """
+    schema = schema_of(table)
+    wrong = list(_differences(frame, table, schema))
+    if wrong:
+        raise ContractBroken(f"table {table}: {'; '.join(wrong)}", hint="see docs/tables.md for the columns")
+    extras = [name for name in frame.columns if name not in schema.fieldNames()]
+    return frame.select(*schema.fieldNames(), *extras)
+
+
+def _differences(frame: DataFrame, table: str, schema: StructType) -> Iterator[str]:
+    have = {field.name: field.dataType for field in frame.schema.fields}
+    for field in schema.fields:
+        if field.name not in have:
+            yield f"column {field.name} is missing"
+        elif have[field.name].simpleString() != field.dataType.simpleString():
+            yield f"column {field.name} is {have[field.name].simpleString()}, not {field.dataType.simpleString()}"
+    if table not in OPEN_ENDED:
+        for name in have:
+            if name not in schema.fieldNames():
+                yield f"column {name} is not in the contract"
