@@ -1,0 +1,5 @@
+"""`python -m cli` is `es-ranking`."""
+
+from cli.main import run
+
+run()

