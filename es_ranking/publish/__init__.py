@@ -1,0 +1,1 @@
+"""From ranks to a serving generation: plan, write, check, switch, roll back."""
