@@ -12,21 +12,21 @@ import click
 from cli.output import stderr
 from segments.errors import MissingExtra, RankingError
 
-# name -> (module, attribute); a new command group is one file and one line here.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "actions": ("cli.actions", "group"),
-    "bench": ("cli.bench", "group"),
-    "demo": ("cli.demo", "command"),
-    "doctor": ("cli.doctor", "command"),
-    "explain": ("cli.explain", "command"),
-    "generations": ("cli.generations", "generations"),
-    "jobs": ("cli.jobs", "group"),
-    "models": ("cli.models", "group"),
-    "nightly": ("cli.nightly", "group"),
-    "node": ("cli.node", "group"),
-    "rollback": ("cli.generations", "rollback"),
-    "search": ("cli.search", "command"),
-    "segments": ("cli.segments", "group"),
+# name -> (module, attribute, what it does); a new command group is one file and one line here.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "actions": ("cli.actions", "group", "Record, show or forget what a user did lately."),
+    "bench": ("cli.bench", "group", "Measure this machine: scoring."),
+    "demo": ("cli.demo", "command", "The whole main job on a real retailer's year."),
+    "doctor": ("cli.doctor", "command", "Check versions, engine, Redis, aliases and generations."),
+    "explain": ("cli.explain", "command", "Why an item stands where it stands."),
+    "generations": ("cli.generations", "generations", "List published generations."),
+    "jobs": ("cli.jobs", "group", "Package the batch steps for spark-submit."),
+    "models": ("cli.models", "group", "Fit ranking models on labelled data."),
+    "nightly": ("cli.nightly", "group", "Run the nightly job, whole or by step."),
+    "node": ("cli.node", "group", "Start, stop and look at the embedded Elasticsearch and Redis."),
+    "rollback": ("cli.generations", "rollback", "Serve the previous generation again."),
+    "search": ("cli.search", "command", "Run a query sorted by recommended."),
+    "segments": ("cli.segments", "group", "Who is in which group."),
 }
 # Libraries of the optional extras: a missing one is named with the pip command that brings it.
 EXTRAS = {
@@ -45,10 +45,15 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, attribute = COMMANDS[cmd_name]
+        module, attribute, _ = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # click would import every command to print its first line; ours stands in the table above.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
