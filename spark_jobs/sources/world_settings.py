@@ -1,0 +1,41 @@
+"""How big the generated world is, and what is planted in it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from pydantic import Field as Setting
+
+from segments.config import Settings
+
+
+class WorldSettings(Settings):
+    """Size and planted truth of the generated world."""
+
+    kind: Literal["world"] = "world"
+    seed: int = Setting(default=7, ge=0)
+    start: date = Setting(default=date(2026, 1, 5), description="first day of events, UTC")
+    days: int = Setting(default=42, ge=1, description="days of events from `start`; there is nothing after them")
+    users: int = Setting(default=2000, ge=1)
+    products: int = Setting(default=1000, ge=1)
+    banners: int = Setting(default=40, ge=0)
+    brands: int = Setting(default=24, ge=2)
+    categories: int = Setting(default=8, ge=1, description="category lists; each product stands in one")
+    requests_per_user_day: float = Setting(default=0.5, gt=0, le=20)
+    page: int = Setting(default=12, ge=1, description="products shown by one request")
+    banner_slots: int = Setting(default=2, ge=0, description="banners shown on top of one request")
+    click_rate: float = Setting(default=0.06, gt=0, lt=0.5, description="of a middling item in the first position")
+    taste: float = Setting(default=3.0, ge=1, description="click multiplier of a segment for the brands it prefers")
+    personal_taste: float = Setting(
+        default=1.5, ge=1, description="click multiplier of a user for two brands of its own"
+    )
+    drift_days: int = Setting(
+        default=0, ge=0, description="after so many days tastes move on to the next brand; 0: never"
+    )
+    lure_share: float = Setting(
+        default=0.02, ge=0, lt=0.5, description="products that get clicks and nothing after them"
+    )
+    lure_click: float = Setting(default=4.0, ge=1, description="click multiplier of a lure")
+    new_share: float = Setting(default=0.1, ge=0, le=0.9, description="products that first appear during the days")
+    sold_out_share: float = Setting(default=0.05, ge=0, le=0.9, description="products that sell out during the days")
