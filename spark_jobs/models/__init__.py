@@ -1,0 +1,1 @@
+"""The models: networks behind one `Ranker` contract, their training, calibration, checkpoints and the grid."""

@@ -1,0 +1,47 @@
+"""The models by name: a new one is a file, a settings class and a line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from segments.errors import UsageError
+from spark_jobs.models.settings import DeepFMSettings, LogisticSettings, ModelSettings, TwoTowerSettings
+
+if TYPE_CHECKING:
+    from spark_jobs.models.encoding import Encoder
+    from spark_jobs.models.ranker import Ranker
+
+__all__ = ["MODELS", "ModelSettings", "build", "model_settings"]
+
+# kind → its settings and the network's module and class. The network is imported when it is built, because torch takes
+# seconds to load and most commands never need it.
+MODELS: dict[str, tuple[type[ModelSettings], str, str]] = {
+    "deepfm": (DeepFMSettings, "spark_jobs.models.deepfm", "DeepFM"),
+    "two_tower": (TwoTowerSettings, "spark_jobs.models.two_tower", "TwoTower"),
+    "logistic": (LogisticSettings, "spark_jobs.models.logistic", "Logistic"),
+}
+
+
+def model_settings(values: dict[str, object]) -> ModelSettings:
+    """Settings of the model that `values["kind"]` names, from a plain mapping.
+
+    Raises:
+        UsageError: an unknown kind or a wrong setting.
+    """
+    kind = str(values.get("kind", "deepfm"))
+    if kind not in MODELS:
+        raise UsageError.unknown("model", kind, MODELS)
+    return MODELS[kind][0].of({**values, "kind": kind}, where=f"model {kind}")
+
+
+def build(settings: ModelSettings, encoder: Encoder, *, seed: int) -> Ranker:
+    """A fresh network for the encoder's fields; the same seed gives the same weights."""
+    from importlib import import_module
+
+    import torch
+
+    _, module, name = MODELS[settings.kind]
+    network: type[Ranker] = getattr(import_module(module), name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return network(settings, encoder.layout)

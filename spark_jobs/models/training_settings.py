@@ -1,0 +1,32 @@
+"""Settings of the one training loop. Free of torch, so that recipes read quickly."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field as Setting
+
+from segments.config import Settings
+
+
+class TrainingSettings(Settings):
+    """How a network is trained, whatever its kind."""
+
+    epochs: int = Setting(default=5, ge=1, description="at most so many passes over the examples")
+    batch_size: int = Setting(default=8192, ge=1, description="examples a step")
+    learning_rate: float = Setting(default=2e-3, gt=0.0)
+    decay: float = Setting(default=1.0, gt=0.0, le=1.0, description="the rate is multiplied by this after each epoch")
+    weight_decay: float = Setting(default=1e-6, ge=0.0, description="L2 on all weights, added to the gradient")
+    clip: float = Setting(default=10.0, gt=0.0, description="largest norm of a step's gradient")
+    patience: int = Setting(default=1, ge=1, description="epochs without improvement before training stops")
+    min_steps: int = Setting(default=200, ge=0, description="steps before training may stop early")
+    drop_ids: float = Setting(default=0.02, ge=0.0, lt=1.0, description="ids shown as never seen, to train that row")
+    mask_segments: float = Setting(default=0.3, ge=0.0, lt=1.0, description="segment fields shown as `any`")
+    mask_context: float = Setting(default=0.3, ge=0.0, lt=1.0, description="context fields shown as neutral")
+    correction: Literal["offset", "weights", "none"] = Setting(
+        default="offset", description="how sampled negatives are corrected for in the loss"
+    )
+    calibration: Literal["platt", "isotonic", "none"] = "platt"
+    seed: int = 7
+    threads: int = Setting(default=0, ge=0, description="torch threads; 0 leaves torch's own choice")
+    validation_rows: int = Setting(default=1_000_000, ge=1, description="at most so many rows choose the epoch")
