@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import json
 import logging
 import os
+import sys
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from segments.errors import UsageError
+import psutil
+from pyspark.sql import SparkSession
+
+from segments.errors import RankingError, UsageError
+from spark_jobs.recipe import Recipe, load_recipe
+from spark_jobs.session import spark_session
 from spark_jobs.tables import Warehouse
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-    from spark_jobs.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -84,3 +89,65 @@ def parse_clock(run_date: str | None, as_of: str | None) -> datetime:
     except ValueError as error:
         raise UsageError(f"not a date or time: {text!r}", hint="2017-11-27 or 2017-11-27T04:00:00+00:00") from error
     return clock.replace(tzinfo=UTC) if clock.tzinfo is None else clock.astimezone(UTC)
+
+
+Step = Callable[[Night], dict[str, object]]
+
+
+def submit(step: str, run: Step) -> None:
+    """`main()` of a step under spark-submit: reads the flags, makes the night, runs the step, prints its figures."""
+    flags = argparse.ArgumentParser(prog=step, description=run.__doc__)
+    flags.add_argument("--recipe", required=True, help="a shipped recipe's name, or a YAML file")
+    flags.add_argument("--run-date", help="the night's date: its UTC midnight is the clock")
+    flags.add_argument("--as-of", help="the clock as a UTC time")
+    flags.add_argument("--warehouse", required=True, help="root of the tables, any path Spark knows")
+    flags.add_argument("--work", default="runs", help="local folder for checkpoints and reports")
+    given = flags.parse_args()
+    try:
+        clock = parse_clock(given.run_date, given.as_of)
+        spark = spark_session(f"es-ranking {step}")
+        night = Night(spark, load_recipe(given.recipe), clock, given.warehouse, Path(given.work))
+        print(json.dumps(run_step(night, step, run), default=str))  # noqa: T201 (a step's figures are its stdout)
+    except RankingError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def run_step(night: Night, step: str, run: Step) -> dict[str, object]:
+    """Runs one step; its figures, seconds and peak memory are kept as the step's report."""
+    with PeakMemory() as memory:
+        started = time.perf_counter()
+        figures = run(night)
+        seconds = time.perf_counter() - started
+    figures = {**figures, "seconds": round(seconds, 2), "peak_memory_mb": memory.peak_mb}
+    night.write_report(step, figures)
+    return figures
+
+
+class PeakMemory:
+    """Peak resident memory of this process and its children (the JVM and its Python workers), in MB, sampled."""
+
+    def __init__(self, every: float = 0.25) -> None:
+        self.peak_mb = 0
+        self._every = every
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        me = psutil.Process()
+        while True:
+            total = 0
+            for process in [me, *me.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    total += process.memory_info().rss
+            self.peak_mb = max(self.peak_mb, total // 2**20)
+            if self._done.wait(self._every):
+                return

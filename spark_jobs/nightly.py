@@ -1,0 +1,48 @@
+"""The main job: the steps in order. A step is a file with `run(night)`; steps meet in tables, never in imports."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+
+from segments.errors import UsageError
+from spark_jobs.night import Night, Step, run_step
+
+# Events, items and users become ranks in the index.
+NIGHTLY = ("ingest", "fit_segments", "build_examples", "train", "score", "explore", "filter_lures", "publish")
+# What happened after the clock judges the ranks that were frozen at it.
+JUDGE = ("outcomes", "evaluate")
+STEPS = (*NIGHTLY, *JUDGE, "train_personal", "report")
+
+
+def step_named(name: str) -> Step:
+    """The step's `run`.
+
+    Raises:
+        UsageError: no such step.
+    """
+    if name not in STEPS:
+        raise UsageError.unknown("step", name, STEPS)
+    run: Step = importlib.import_module(f"spark_jobs.{name}").run
+    return run
+
+
+def run_night(
+    night: Night, steps: Sequence[str] = NIGHTLY, *, on_step: Callable[[str], None] | None = None
+) -> dict[str, dict[str, object]]:
+    """Runs the steps in order and returns each one's figures.
+
+    Any step, or the whole night, may be run again after any crash: each replaces exactly its own tables.
+
+    Args:
+        night: the run.
+        steps: names, in order.
+        on_step: told the name of each step as it begins (progress).
+    """
+    figures: dict[str, dict[str, object]] = {}
+    for name in steps:
+        run = step_named(name)
+        if on_step:
+            on_step(name)
+        figures[name] = run_step(night, name, run)
+    return figures
