@@ -1,0 +1,1 @@
+"""Families: the ways of cutting users into segments, one file each, on plain mappings."""

@@ -1,0 +1,1 @@
+"""Features: what is known of an item, a segment and a person just before a list is shown."""
