@@ -6,7 +6,6 @@ import io
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK, SOFT, MARK, SECOND = "#1c2330", "#98a2b3", "#2f6fde", "#e07a3f"
@@ -67,5 +66,5 @@ def _svg(figure: Figure) -> str:
     text = io.StringIO()
     # A fixed salt and no date: the same night draws the same bytes.
     with mpl.rc_context({"svg.hashsalt": "es-ranking", "svg.fonttype": "none", "font.family": "sans-serif"}):
-        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None})
+        figure.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()
