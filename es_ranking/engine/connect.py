@@ -1,0 +1,71 @@
+"""The one way to an engine: `connect()`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from es_ranking.engine.contract import Engine
+from es_ranking.engine.elasticsearch import ElasticsearchConfig, ElasticsearchEngine
+from es_ranking.engine.places import node_folder
+from es_ranking.engine.state import NodeState
+from es_ranking.engine.translate import START_HINT
+from segments.errors import EngineUnreachable, UsageError
+
+
+def connect(url: str | None = None, *, opaque_id: str = "es-ranking", timeout_seconds: float = 30.0) -> Engine:
+    """An engine that answers: of `url`, else `ES_URL`, else `ELASTICSEARCH_URL`, else the running embedded node.
+
+    Credentials come from `ES_API_KEY`, or `ES_USERNAME` and `ES_PASSWORD`; `ES_CA_CERTS` names the certificates that
+    the server's must be signed by. TLS certificates are always verified.
+
+    Raises:
+        EngineUnreachable: nothing is configured or it does not answer.
+        UsageError: the URL cannot be meant.
+        EngineDenied: the credentials are wrong.
+    """
+    engine = ElasticsearchEngine(config_of(url, opaque_id=opaque_id, timeout_seconds=timeout_seconds))
+    engine.info()
+    return engine
+
+
+def config_of(
+    url: str | None = None, *, opaque_id: str = "es-ranking", timeout_seconds: float = 30.0
+) -> ElasticsearchConfig:
+    """The configuration `connect` would use, without connecting: what is handed to workers of another process."""
+    return ElasticsearchConfig(
+        url=_checked(url or os.environ.get("ES_URL") or os.environ.get("ELASTICSEARCH_URL") or _embedded()),
+        api_key=os.environ.get("ES_API_KEY"),
+        username=os.environ.get("ES_USERNAME"),
+        password=os.environ.get("ES_PASSWORD"),
+        ca_certs=os.environ.get("ES_CA_CERTS"),
+        timeout_seconds=timeout_seconds,
+        opaque_id=opaque_id,
+    )
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageError("the engine's URL must look like http://host:9200", where="ES_URL")
+    if parts.username or parts.password:
+        raise UsageError(
+            "the engine's URL carries credentials, which would end in logs",
+            where="ES_URL",
+            hint="set ES_USERNAME and ES_PASSWORD, or ES_API_KEY",
+        )
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"the engine's URL has no valid port: {error}", where="ES_URL") from error
+    # The client wants the port spelled out.
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'https' else 9200)}{parts.path.rstrip('/')}"
+
+
+def _embedded(folder: Path | None = None) -> str:
+    state = NodeState.read(folder or node_folder())
+    if state is None or not state.running():
+        raise EngineUnreachable("no search engine is configured and the embedded node does not run", hint=START_HINT)
+    return state.url
