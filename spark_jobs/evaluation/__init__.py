@@ -1,1 +1,1 @@
-"""What the rankings are worth: metrics and their intervals. The lowest room: numpy and scipy, nothing of ours but hashing."""
+"""What the rankings are worth: metrics and their intervals. The lowest room: arrays, numpy and scipy."""
