@@ -1,0 +1,131 @@
+"""What a twiddler is given, what it gives back, and the fixed order of stages.
+
+A twiddler sees the first hits of a ranked list and gives back the part of its own order that no later hit can change
+(the *settled* prefix). So stages compose, any window of hits gives the same sequence, and the planner can tell
+exactly when it has read enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+Value = str | int | float | bool
+"""A value of an attribute, as the engine's doc values give it."""
+
+STAGES = ("filter", "base", "boosts", "personal", "downrank", "pins", "interval")
+"""The order of stages (DESIGN: query time). Whatever order a surface lists its twiddlers in, they run in this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One hit of the base order.
+
+    Args:
+        item_id: unique in the list.
+        score: the rank field's value; None where the item has no rank (such items come last, by item id).
+        attributes: values by attribute name; a missing or empty attribute is exempt from its gap.
+    """
+
+    item_id: str
+    score: float | None
+    attributes: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One stage moved one item. Places count from 1."""
+
+    item: str
+    source: int
+    target: int
+    stage: str
+    reason: str
+
+    def to_dict(self) -> dict[str, object]:
+        """As it is printed: `from` and `to` are places counted from 1."""
+        return {"item": self.item, "from": self.source, "to": self.target, "stage": self.stage, "reason": self.reason}
+
+
+@dataclass(slots=True)
+class Entry:
+    """A hit on its way through the stages: its score so far, its place after each stage, and why."""
+
+    hit: Hit
+    score: float | None
+    places: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[bool, float, str]:
+        """Sorts as the engine does: score descending, unranked last, ties by item id."""
+        return (self.score is None, -(self.score or 0.0), self.hit.item_id)
+
+    def moves(self) -> list[Move]:
+        """The moves of this item, stage by stage."""
+        found, previous = [], None
+        for stage in STAGES:
+            place = self.places.get(stage)
+            if place is None:
+                continue
+            if previous is not None and place != previous:
+                way = "moved up: others above it moved" if place < previous else "moved down: others passed it"
+                found.append(Move(self.hit.item_id, previous, place, stage, self.reasons.get(stage, way)))
+            previous = place
+        return found
+
+
+@dataclass(slots=True)
+class Stream:
+    """A settled prefix of a list.
+
+    Args:
+        entries: in order.
+        ended: no hit follows these.
+        slots: places (counted from 0) that pins have reserved; their items are not among `entries`.
+        relaxed: gaps given up so far, one for each attribute dropped at a place.
+    """
+
+    entries: list[Entry]
+    ended: bool
+    slots: dict[int, Entry] = field(default_factory=dict)
+    relaxed: int = 0
+
+    def mark(self, stage: str) -> None:
+        """Writes down every entry's place after a stage, the reserved slots counted in."""
+        place = 0
+        for entry in self.entries:
+            while place in self.slots:
+                place += 1
+            entry.places[stage] = place + 1
+            place += 1
+        for slot, entry in self.slots.items():
+            entry.places[stage] = slot + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What twiddlers need to know of this user and this query, gathered before planning.
+
+    Args:
+        counts: item → action kind → number of actions within the window.
+        pinned: the pinned items that match the query's filters.
+    """
+
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    pinned: Mapping[str, Hit] = field(default_factory=dict)
+
+
+class Twiddler(Protocol):
+    """Rearranges a settled prefix into another one."""
+
+    stage: ClassVar[str]
+
+    def reach(self, wanted: int) -> int:
+        """How many hits of its input give `wanted` hits of its output, when nothing is demoted."""
+        ...
+
+    def rearrange(self, stream: Stream, wanted: int) -> Stream:
+        """The first places of the new order that no unread hit can change (it may stop after `wanted`)."""
+        ...

@@ -1,0 +1,70 @@
+"""Pins reserve their slots: merchandisers decide that an item stands at a place, whatever its score.
+
+A pinned item must match the query's own filters (else its slot is free), stands nowhere else in the list, and counts
+as a neighbour for the gaps of the items around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from es_ranking.twiddlers.contract import Entry, Facts, Hit, Stream
+from segments.config import Settings
+
+
+class Pin(Settings):
+    """One item at one slot."""
+
+    item: str = Field(description="item id")
+    slot: int = Field(ge=1, description="place in the list, counted from 1")
+
+
+class PinsSettings(Settings):
+    """The pins of a surface."""
+
+    kind: Literal["pins"] = "pins"
+    pins: tuple[Pin, ...] = Field(description="which item stands at which slot")
+
+    @model_validator(mode="after")
+    def _once(self) -> PinsSettings:
+        for what, values in (("item", [p.item for p in self.pins]), ("slot", [p.slot for p in self.pins])):
+            twice = sorted({str(value) for value in values if values.count(value) > 1})
+            if twice:
+                raise ValueError(f"{what} pinned twice: {', '.join(twice)}")
+        return self
+
+    def build(self, facts: Facts) -> Pins:
+        """The twiddler for one query."""
+        return Pins(self, facts.pinned)
+
+
+class Pins:
+    """Reserves the slots of those pins that match the query.
+
+    Args:
+        settings: the pins.
+        matching: the pinned items that match the query's filters, by item id.
+    """
+
+    stage: ClassVar[str] = "pins"
+
+    def __init__(self, settings: PinsSettings, matching: Mapping[str, Hit]) -> None:
+        self.by_slot = {pin.slot - 1: matching[pin.item] for pin in settings.pins if pin.item in matching}
+        self.items = {hit.item_id for hit in self.by_slot.values()}
+
+    def reach(self, wanted: int) -> int:
+        # every pinned item leaves a hole where it stood
+        return wanted + len(self.items)
+
+    def rearrange(self, stream: Stream, wanted: int) -> Stream:
+        known = {entry.hit.item_id: entry for entry in stream.entries if entry.hit.item_id in self.items}
+        slots = {}
+        for slot, hit in sorted(self.by_slot.items()):
+            entry = known.get(hit.item_id) or Entry(hit, hit.score)
+            entry.reasons[self.stage] = f"pinned at {slot + 1}"
+            slots[slot] = entry
+        free = [entry for entry in stream.entries if entry.hit.item_id not in self.items]
+        return Stream(free, stream.ended, slots, stream.relaxed)

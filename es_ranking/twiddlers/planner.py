@@ -1,0 +1,87 @@
+"""The planner: hits in, order and moves out. Pure, so that sync, async, batch and a gateway can all use it.
+
+It says how many more hits it needs, instead of fetching them: the caller asks the engine for a longer window and plans
+again. The order of the first places never depends on how long the window was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from es_ranking.twiddlers.contract import STAGES, Entry, Hit, Stream, Twiddler
+from es_ranking.twiddlers.interval import Interval
+from segments.errors import ContractBroken
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a planner knows from the hits it was given.
+
+    Args:
+        order: the first places, `wanted` of them at most.
+        needs: hits to read in all before every wanted place is known; 0 when they are.
+        relaxed: gaps given up within `order`.
+        ended: nothing follows `order` in the list.
+    """
+
+    order: list[Entry]
+    needs: int
+    relaxed: int
+    ended: bool
+
+    @property
+    def certificate(self) -> str:
+        """`exact` when no gap was given up up to here, else `relaxed(n)`."""
+        return f"relaxed({self.relaxed})" if self.relaxed else "exact"
+
+
+class Planner:
+    """Runs twiddlers in the fixed order of stages, whatever order they are given in."""
+
+    def __init__(self, twiddlers: Sequence[Twiddler]) -> None:
+        ordered = sorted(twiddlers, key=lambda twiddler: STAGES.index(twiddler.stage))
+        reserves = any(twiddler.stage == "pins" for twiddler in ordered)
+        spaces = any(twiddler.stage == Interval.stage for twiddler in ordered)
+        # pins only reserve their slots; somebody has to fill in around them
+        self.twiddlers = [*ordered, Interval()] if reserves and not spaces else ordered
+
+    def window(self, wanted: int) -> int:
+        """How many hits to read first for `wanted` places: P + L, and a place for each pin."""
+        for twiddler in reversed(self.twiddlers):
+            wanted = twiddler.reach(wanted)
+        return wanted
+
+    def plan(self, hits: Sequence[Hit], wanted: int, *, ended: bool) -> Plan:
+        """Plans the first `wanted` places from the first hits of the base order.
+
+        Args:
+            hits: by score descending, unranked last, ties by item id.
+            wanted: from + size of the page.
+            ended: these are all hits of the query.
+
+        Raises:
+            ContractBroken: the hits are not in base order, or one is there twice.
+        """
+        entries = [Entry(hit, hit.score) for hit in hits]
+        for before, after in zip(entries, entries[1:], strict=False):
+            if not before.key < after.key:
+                raise ContractBroken(
+                    f"hits are not in base order: {before.hit.item_id!r} before {after.hit.item_id!r}",
+                    hint="sort by the rank field descending, missing last, then by a unique item id",
+                )
+        stream = Stream(entries, ended)
+        stream.mark("base")
+        short = 0
+        for position, twiddler in enumerate(self.twiddlers):
+            aim = wanted
+            for later in reversed(self.twiddlers[position + 1 :]):
+                aim = later.reach(aim)
+            stream = twiddler.rearrange(stream, aim)
+            if twiddler.stage != Interval.stage:
+                stream.mark(twiddler.stage)
+            short = max(short, aim - len(stream.entries))
+        complete = stream.ended or len(stream.entries) >= wanted
+        # growing by a quarter at least keeps the number of requests logarithmic when a whole window is demoted
+        needs = 0 if complete else len(hits) + max(short, len(hits) // 4, 10)
+        return Plan(stream.entries[:wanted], needs, stream.relaxed, stream.ended and len(stream.entries) <= wanted)

@@ -1,0 +1,32 @@
+"""The twiddlers that a surface can configure. A new one is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated
+
+from pydantic import Field
+
+from es_ranking.twiddlers.downrank import DownrankSettings
+from es_ranking.twiddlers.interval import IntervalSettings
+from es_ranking.twiddlers.pins import PinsSettings
+from segments.errors import UsageError
+
+TwiddlerSettings = Annotated[DownrankSettings | IntervalSettings | PinsSettings, Field(discriminator="kind")]
+"""The settings of one twiddler; `build(facts)` makes the twiddler of one request."""
+
+TWIDDLERS = {"downrank": DownrankSettings, "interval": IntervalSettings, "pins": PinsSettings}
+
+
+def chosen(settings: tuple[TwiddlerSettings, ...], names: Collection[str] | None) -> tuple[TwiddlerSettings, ...]:
+    """Those twiddlers of a surface that a request leaves on; None means all.
+
+    Raises:
+        UsageError: a name that is no twiddler.
+    """
+    if names is None:
+        return settings
+    for name in names:
+        if name not in TWIDDLERS:
+            raise UsageError.unknown("twiddler", name, TWIDDLERS)
+    return tuple(one for one in settings if one.kind in names)

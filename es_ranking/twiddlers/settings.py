@@ -1,0 +1,55 @@
+"""What a surface (a category page, a search, a banner slot) does to its lists: one strict YAML file a surface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from es_ranking.twiddlers.registry import TwiddlerSettings
+from segments.assign import Experiment
+from segments.config import Settings, read_yaml
+from segments.errors import UsageError
+
+SURFACES = Path(__file__).parent / "surfaces"
+
+
+class Surface(Settings):
+    """A page that lists stand on."""
+
+    name: str = Field(description="as it is written into the exposure log")
+    variant: str | None = Field(
+        default=None, description="variant served; None: the index's default, or the experiment"
+    )
+    experiment: Experiment | None = Field(default=None, description="A/B buckets; an explicit variant wins over them")
+    item_field: str = Field(default="item_id", description="unique keyword field with doc values")
+    twiddlers: tuple[TwiddlerSettings, ...] = Field(default=(), description="downrank, pins, interval; one of a kind")
+    at_once: int = Field(
+        default=100, ge=0, description="windows up to this many hits are planned and fetched by one request"
+    )
+    max_window: int = Field(default=10_000, ge=1, description="index.max_result_window of the index")
+
+    @model_validator(mode="after")
+    def _one_of_a_kind(self) -> Self:
+        kinds = [twiddler.kind for twiddler in self.twiddlers]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"a twiddler is listed twice: {kinds}")
+        return self
+
+
+PLAIN = Surface(name="plain")
+"""A surface without twiddlers."""
+
+
+def load_surface(name_or_path: str) -> Surface:
+    """A surface that ships with the package, by name, or any YAML file, by path.
+
+    Raises:
+        UsageError: neither, or the file is wrong.
+    """
+    shipped = {path.stem: path for path in sorted(SURFACES.glob("*.yaml"))}
+    if name_or_path not in shipped and not Path(name_or_path).is_file():
+        raise UsageError.unknown("surface", name_or_path, shipped)
+    file = shipped.get(name_or_path, Path(name_or_path))
+    return Surface.of(read_yaml(file), where=str(file))
