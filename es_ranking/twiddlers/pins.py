@@ -30,8 +30,8 @@ class PinsSettings(Settings):
 
     @model_validator(mode="after")
     def _once(self) -> PinsSettings:
-        for what, values in (("item", [p.item for p in self.pins]), ("slot", [p.slot for p in self.pins])):
-            twice = sorted({str(value) for value in values if values.count(value) > 1})
+        for what, values in (("item", [p.item for p in self.pins]), ("slot", [str(p.slot) for p in self.pins])):
+            twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
                 raise ValueError(f"{what} pinned twice: {', '.join(twice)}")
         return self

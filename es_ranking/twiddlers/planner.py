@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from es_ranking.twiddlers.contract import STAGES, Entry, Hit, Stream, Twiddler
 from es_ranking.twiddlers.interval import Interval
@@ -64,7 +65,7 @@ class Planner:
             ContractBroken: the hits are not in base order, or one is there twice.
         """
         entries = [Entry(hit, hit.score) for hit in hits]
-        for before, after in zip(entries, entries[1:], strict=False):
+        for before, after in pairwise(entries):
             if not before.key < after.key:
                 raise ContractBroken(
                     f"hits are not in base order: {before.hit.item_id!r} before {after.hit.item_id!r}",

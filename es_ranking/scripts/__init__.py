@@ -1,0 +1,1 @@
+"""Painless scripts as package resources, and the store that puts them into the engine under versioned ids."""

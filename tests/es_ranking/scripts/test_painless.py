@@ -1,0 +1,129 @@
+"""Painless = Python on the real node: random worlds, every script, order and sort values."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from es_ranking.engine.contract import BulkAction, Engine
+from es_ranking.scripts.sorts import downrank_sort, field_sort, interval_sort, planned_position
+from es_ranking.scripts.store import DOWNRANK, SCRIPTS, put_scripts
+from es_ranking.twiddlers.downrank import demoted_score
+from segments.errors import ContractBroken
+
+INDEX = "test-painless"
+WORLDS, ITEMS = 60, 40
+
+
+@pytest.fixture(scope="module")
+def worlds(engine: Engine) -> Iterator[dict[int, dict[str, float | None]]]:
+    rng = random.Random(17)
+    engine.delete_index(INDEX, missing_ok=True)
+    fields = {"properties": {"all": {"type": "double"}}}
+    engine.create_index(
+        INDEX,
+        {
+            "settings": {"number_of_shards": 3, "number_of_replicas": 0},
+            "mappings": {
+                "properties": {
+                    "item_id": {"type": "keyword"},
+                    "world": {"type": "integer"},
+                    "rank": {"properties": {"B": fields}},
+                }
+            },
+        },
+    )
+    made: dict[int, dict[str, float | None]] = {}
+    actions = []
+    for world in range(WORLDS):
+        made[world] = {}
+        for n in range(rng.randint(0, ITEMS)):
+            item = f"{rng.choice('aAzZ9é')}{world}-{n}"
+            # ties, tiny, zero, negative and missing scores
+            score = rng.choice([None, 0.0, -0.25, 0.5, 0.5, rng.random(), rng.random() * 1e-9, rng.random() * 1e9])
+            made[world][item] = score
+            document: dict[str, object] = {"item_id": item, "world": world}
+            if score is not None:
+                document["rank"] = {"B": {"all": score}}
+            actions.append(BulkAction(INDEX, item, document))
+    assert not engine.bulk(actions, refresh=True).errors
+    put_scripts(engine)
+    yield made
+    engine.delete_index(INDEX)
+
+
+def body_of(world: int, sort: list[dict[str, object]]) -> dict[str, object]:
+    return {
+        "query": {"term": {"world": world}},
+        "size": ITEMS,
+        "_source": False,
+        "docvalue_fields": ["item_id"],
+        "sort": sort,
+    }
+
+
+def order_of(answer: dict[str, object]) -> list[tuple[str, object]]:
+    return [(hit["fields"]["item_id"][0], hit["sort"][0]) for hit in answer["hits"]["hits"]]  # type: ignore[index]
+
+
+def by_score(scores: dict[str, float | None]) -> list[str]:
+    return sorted(scores, key=lambda item: (scores[item] is None, -(scores[item] or 0.0), item))
+
+
+def test_downrank_equals_its_twin(engine: Engine, worlds: dict[int, dict[str, float | None]]) -> None:
+    rng = random.Random(18)
+    cases = []
+    for world, scores in worlds.items():
+        for _ in range(4):
+            seen = rng.sample(sorted(scores), rng.randint(0, len(scores)))
+            cases.append((world, {item: rng.choice([1.0, 0.5, 0.25, 0.8**3, rng.random() or 0.1]) for item in seen}))
+    searches = [(INDEX, body_of(world, downrank_sort("rank.B.all", "item_id", factors))) for world, factors in cases]
+    for (world, factors), answer in zip(cases, engine.msearch(searches), strict=True):
+        expected = {
+            item: None if score is None else demoted_score(score, factors.get(item, 1.0))
+            for item, score in worlds[world].items()
+        }
+        got = order_of(answer)
+        assert [item for item, _ in got] == by_score(expected)
+        assert [value for _, value in got] == [
+            "-Infinity" if expected[item] is None else expected[item] for item in by_score(expected)
+        ]
+    assert len(cases) == 240
+
+
+def test_interval_equals_its_twin(engine: Engine, worlds: dict[int, dict[str, float | None]]) -> None:
+    rng = random.Random(19)
+    cases = []
+    for world, scores in worlds.items():
+        for _ in range(4):
+            planned = rng.sample(sorted(scores), rng.randint(0, len(scores)))
+            cases.append((world, {item: position for position, item in enumerate(planned)}))
+    searches = [(INDEX, body_of(world, interval_sort("rank.B.all", "item_id", planned))) for world, planned in cases]
+    for (world, planned), answer in zip(cases, engine.msearch(searches), strict=True):
+        expected = sorted(by_score(worlds[world]), key=lambda item: planned_position(item, planned))
+        got = order_of(answer)
+        assert [item for item, _ in got] == expected
+        assert [value for _, value in got] == [planned_position(item, planned) for item in expected]
+
+
+def test_field_sort_and_unknown_fields(engine: Engine, worlds: dict[int, dict[str, float | None]]) -> None:
+    scores = worlds[1]
+    assert [i for i, _ in order_of(engine.search(INDEX, body_of(1, field_sort("rank.B.all", "item_id"))))] == by_score(
+        scores
+    )
+    for sort in (field_sort("rank.no.such", "item_id"), downrank_sort("rank.no.such", "item_id", {"x": 0.5})):
+        assert [i for i, _ in order_of(engine.search(INDEX, body_of(1, sort)))] == sorted(scores)
+
+
+def test_scripts_are_put_once_and_never_replaced_silently(engine: Engine) -> None:
+    put_scripts(engine)
+    assert put_scripts(engine) == []
+    assert all(script.source().strip() and script.id.endswith(f"-v{script.version}") for script in SCRIPTS.values())
+    engine.put_script(DOWNRANK.id, "return 1.0;")
+    try:
+        with pytest.raises(ContractBroken, match="not this version's text"):
+            put_scripts(engine)
+    finally:
+        engine.put_script(DOWNRANK.id, DOWNRANK.source())
