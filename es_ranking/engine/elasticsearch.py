@@ -47,7 +47,7 @@ class ElasticsearchEngine:
     """`Engine` over Elasticsearch. Pickles as its configuration and connects again on the other side.
 
     Retries: only what may be repeated (reads, and writes that put the same again); bulk requests never, their caller
-    knows which actions were taken. A request that timed out is not repeated, it would double the load that made it slow.
+    knows which actions were taken. A request that timed out is not repeated: that doubles the load that made it slow.
     """
 
     def __init__(self, config: ElasticsearchConfig) -> None:

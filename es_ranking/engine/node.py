@@ -1,0 +1,213 @@
+"""The embedded Elasticsearch: a real node on loopback, for development, tests and the demo. Never for production.
+
+Started as a process of its own session, known by its process id and birth, stopped by exactly that; several nodes can
+run side by side, each under its own name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from es_ranking.engine.bundle import VERSION, ensure_server
+from es_ranking.engine.jdk import find_java
+from es_ranking.engine.launch import configure, launch_command, launch_environment, version_of
+from es_ranking.engine.places import DEFAULT_NODE, node_folder
+from es_ranking.engine.state import NodeState, born
+from es_ranking.engine.unprivileged import Identity, identity, reachable, reachable_copy, shared_folder
+from segments.errors import EngineUnreachable, UsageError
+from segments.hashing import hash64
+
+log = logging.getLogger("es_ranking.node")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_HEAP = re.compile(r"[1-9][0-9]*[mg]")
+
+
+def start_node(
+    name: str = DEFAULT_NODE,
+    *,
+    port: int | None = None,
+    heap: str = "512m",
+    es_home: Path | None = None,
+    wait_seconds: float = 240.0,
+) -> NodeState:
+    """Starts the named node and waits until it answers; a node that runs already is returned as it is.
+
+    Args:
+        port: HTTP port on 127.0.0.1; a free one without it.
+        heap: such as `512m` or `2g`.
+        es_home: any unpacked Elasticsearch instead of the cached one (fetched on first use).
+
+    Raises:
+        UsageError: bad name, heap, port in use, no JDK, no Elasticsearch at `es_home`.
+        Refused: no disk space.
+        ContractBroken: the download is broken.
+        EngineUnreachable: it did not come up; says what its log says.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"a node's name has lower-case letters, digits and hyphens, not {name!r}")
+    if not _HEAP.fullmatch(heap):
+        raise UsageError(f"heap must look like 512m or 2g, not {heap!r}")
+    folder = node_folder(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _one_starter(folder):
+        state = NodeState.read(folder)
+        if state is not None and state.running():
+            _wait(state, wait_seconds=wait_seconds)
+            return state
+        NodeState.forget(folder)  # of a process that is gone
+        java = find_java(also=[es_home / "jdk"] if es_home else [])
+        server = _checked_home(es_home) if es_home else ensure_server(java=java.binary)
+        return _start(
+            name, folder, server=server, java=java.home, port=free_port(port), heap=heap, wait_seconds=wait_seconds
+        )
+
+
+def stop_node(name: str = DEFAULT_NODE) -> bool:
+    """Stops the named node, and nothing else. Whether it ran."""
+    folder = node_folder(name)
+    state = NodeState.read(folder)
+    ran = state.stop() if state is not None else False
+    NodeState.forget(folder)
+    return ran
+
+
+def node_state(name: str = DEFAULT_NODE) -> NodeState | None:
+    """The named node if its process lives."""
+    state = NodeState.read(node_folder(name))
+    return state if state is not None and state.running() else None
+
+
+def remove_node(name: str) -> None:
+    """Stops the named node and removes its data and state."""
+    folder = node_folder(name)
+    stop_node(name)
+    shutil.rmtree(_data_folder(name, folder, identity()), ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def answers(url: str, *, timeout_seconds: float = 2.0) -> bool:
+    """Whether a search engine answers there."""
+    # A proxy of the environment knows nothing of our loopback.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}/_cluster/health?wait_for_status=yellow&timeout=1s", timeout=timeout_seconds) as told:
+            return bool(told.status == 200)
+    except (OSError, ValueError):
+        return False
+
+
+def _start(
+    name: str, folder: Path, *, server: Path, java: Path, port: int, heap: str, wait_seconds: float
+) -> NodeState:
+    who = identity()
+    if not reachable(java / "bin" / "java", who):
+        raise UsageError(
+            "the engine does not run as root, and the user `nobody` cannot reach this JDK", where=str(java)
+        )
+    data = _data_folder(name, folder, who)
+    server = reachable_copy(server, who)
+    configure(data, server=server, name=name, port=port, heap=heap)
+    if who is not None:
+        for path in (data, *data.rglob("*")):
+            os.chown(path, who.uid, who.gid, follow_symlinks=False)
+    log.info("starting Elasticsearch %s on port %d (heap %s)", version_of(server) or VERSION, port, heap)
+    with (data / "logs" / "console.log").open("wb") as console:
+        process = subprocess.Popen(
+            launch_command(server, data=data, java=java),
+            env=launch_environment(data, server=server, java=java),
+            cwd=server,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            user=None if who is None else who.uid,
+            group=None if who is None else who.gid,
+            extra_groups=None if who is None else [],
+        )
+    state = NodeState(
+        url=f"http://127.0.0.1:{port}", pid=process.pid, born=born(process.pid) or "", folder=str(data),
+        version=version_of(server) or VERSION,
+    )  # fmt: skip
+    try:
+        # Written at once: a start that is interrupted leaves a node that `stop` knows.
+        state.write(folder)
+        _wait(state, wait_seconds=wait_seconds)
+    except BaseException:
+        state.stop(patience_seconds=5.0)
+        NodeState.forget(folder)
+        raise
+    return state
+
+
+def _wait(state: NodeState, *, wait_seconds: float) -> None:
+    began = time.monotonic()
+    while not answers(state.url):
+        if not state.running():
+            raise EngineUnreachable(
+                f"the node ended while starting: {_last_words(Path(state.folder))}", where=state.folder
+            )
+        if time.monotonic() - began > wait_seconds:
+            why = f"the node did not answer within {wait_seconds:.0f} s: {_last_words(Path(state.folder))}"
+            raise EngineUnreachable(why, where=state.folder)
+        time.sleep(0.25)
+
+
+def _last_words(data: Path) -> str:
+    try:
+        lines = (data / "logs" / "console.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return "it left no log"
+    telling = [line for line in lines if re.search(r"ERROR|FATAL|[Ee]xception|[Ee]rror:|fatal", line)]
+    return " ".join((telling or lines or ["it said nothing"])[0].split())[:300]
+
+
+def _data_folder(name: str, folder: Path, who: Identity | None) -> Path:
+    """Beside the state file, unless the engine's user could not walk there."""
+    return folder / "engine" if reachable(folder / "engine", who) else shared_folder() / "nodes" / _place(folder, name)
+
+
+def _place(folder: Path, name: str) -> str:
+    return f"{name}-{hash64(str(folder)):016x}"
+
+
+def _checked_home(es_home: Path) -> Path:
+    if not (es_home / "lib").is_dir() or not (es_home / "config").is_dir():
+        raise UsageError("no unpacked Elasticsearch lies there (no lib and config folders)", where=str(es_home))
+    return es_home.absolute()
+
+
+def free_port(wanted: int | None = None) -> int:
+    """The wanted port of 127.0.0.1 if nobody listens there, or any free one.
+
+    Raises:
+        UsageError: somebody listens there.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except OSError as error:
+            raise UsageError(f"port {wanted} is in use", hint="choose another with --port, or none") from error
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _one_starter(folder: Path) -> Iterator[None]:
+    handle = os.open(folder / "start.lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

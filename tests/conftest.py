@@ -1,0 +1,78 @@
+"""The real servers that tests stand on: one Elasticsearch, one Redis, one Spark session a test run.
+
+`ES_URL` and `REDIS_URL` name servers to use instead; what we start ourselves we stop. Tests share them: they use names
+of their own (`index_name`) and leave nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from es_ranking.engine.connect import connect
+from es_ranking.engine.contract import Engine
+from es_ranking.engine.node import remove_node, start_node
+from es_ranking.engine.redis_node import start_redis, stop_redis
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@pytest.fixture(scope="session")
+def engine_url() -> Iterator[str]:
+    """URL of a real Elasticsearch."""
+    given = os.environ.get("ES_URL") or os.environ.get("ELASTICSEARCH_URL")
+    if given:
+        yield given
+        return
+    # A name of its own: test runs side by side, and never the developer's own node.
+    name = f"test-{os.getpid()}"
+    try:
+        yield start_node(name, heap="768m").url
+    finally:
+        remove_node(name)
+
+
+@pytest.fixture(scope="session")
+def engine(engine_url: str) -> Iterator[Engine]:
+    """An engine on a real node."""
+    connected = connect(engine_url, opaque_id="es-ranking-tests")
+    yield connected
+    connected.close()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """URL of a real Redis."""
+    if os.environ.get("REDIS_URL"):
+        yield os.environ["REDIS_URL"]
+        return
+    name = f"test-{os.getpid()}-redis"
+    try:
+        yield start_redis(name).url
+    finally:
+        stop_redis(name)
+        remove_node(name)
+
+
+@pytest.fixture
+def index_name(engine: Engine) -> Iterator[str]:
+    """A name nobody else uses; every index that begins with it is removed afterwards."""
+    name = f"t-{uuid.uuid4().hex[:12]}"
+    yield name
+    for state in engine.indices(f"{name}*"):
+        engine.delete_index(state.name, missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """A local Spark session with two cores."""
+    from spark_jobs.session import spark_session
+
+    session = spark_session("es-ranking tests", master="local[2]", memory="2g")
+    yield session
+    session.stop()
