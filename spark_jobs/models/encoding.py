@@ -1,0 +1,147 @@
+"""From columns to rows of one shared embedding table: stable hashing with a per-field shift (Weinberger et al., 2009).
+
+Field f owns the rows offset_f … offset_f + buckets_f + 1: the first is *out of vocabulary* (values not seen in
+training), the second is *neutral* (`any` for a segment, unknown position, a missing value), and value v lies in row
+offset_f + 2 + hash64(v) mod buckets_f. Rows that training never saw are read as out of vocabulary.
+
+Numbers are transformed by sign(x)·ln(1 + |x|), then centred and scaled by the training rows' mean and deviation and
+held within ±8. Missing, NaN and infinite values become 0, the mean. A constant column has scale 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from segments.errors import ContractBroken
+from segments.hashing import hash_strings
+from spark_jobs.fields import Field, FieldSchema, Role
+from spark_jobs.models.ranker import Layout, layout_of
+
+Rows = NDArray[np.int32]
+Floats = NDArray[np.float32]
+LIMIT = 8.0
+
+
+class Encoder:
+    """The fields of a schema as arrays; holds what training has seen."""
+
+    def __init__(self, schema: FieldSchema) -> None:
+        self.schema = schema
+        self.layout: Layout = layout_of(schema)
+        self.categorical = schema.of_kind("categorical")
+        self.numeric = schema.of_kind("numeric")
+        self.vectors = schema.of_kind("vector")
+        sizes = np.array([field.buckets + 2 for field in self.categorical], dtype=np.int64)
+        # Rows are kept in 32 bits (half the memory of an epoch); values are hashed in 64.
+        if sizes.sum() >= 2**31:
+            raise ContractBroken("the embedding table would have more than 2**31 rows", hint="fewer buckets")
+        self.out_of_vocabulary: Rows = (np.cumsum(sizes) - sizes).astype(np.int32)
+        self.neutral: Rows = (self.out_of_vocabulary + 1).astype(np.int32)
+        self.seen: NDArray[np.bool_] = np.ones(self.layout.table_rows, dtype=np.bool_)
+        self.mean: Floats = np.zeros(len(self.numeric), dtype=np.float32)
+        self.scale: Floats = np.ones(len(self.numeric), dtype=np.float32)
+        self._memory: dict[str, dict[str, int]] = {field.name: {} for field in self.categorical}
+
+    def roles(self, *roles: Role) -> NDArray[np.bool_]:
+        """Which categorical columns have one of the roles, (C,)."""
+        return np.array([field.role in roles for field in self.categorical], dtype=np.bool_)
+
+    def rows_of(self, table: pa.Table) -> Rows:
+        """Hashed rows (n, C) of a table; a column it lacks is neutral throughout. Does not look at `seen`."""
+        found = np.empty((table.num_rows, len(self.categorical)), dtype=np.int32)
+        for f, field in enumerate(self.categorical):
+            if field.name in table.column_names:
+                found[:, f] = self._column(table.column(field.name), f, field)
+            else:
+                found[:, f] = self.neutral[f]
+        return found
+
+    def known(self, rows: Rows) -> Rows:
+        """The rows with those never seen in training replaced by their field's out-of-vocabulary row."""
+        return np.where(self.seen[rows], rows, self.out_of_vocabulary[None, :]).astype(np.int32, copy=False)
+
+    def numbers_of(self, table: pa.Table) -> Floats:
+        """Transformed numbers (n, N), NaN where missing or not finite; a column the table lacks is missing."""
+        found = np.full((table.num_rows, len(self.numeric)), np.nan, dtype=np.float32)
+        for f, field in enumerate(self.numeric):
+            if field.name in table.column_names:
+                found[:, f] = _signed_log(table.column(field.name), field.name)
+        return found
+
+    def normalised(self, numbers: Floats) -> Floats:
+        """Centred, scaled, held within ±8, missing as 0; float32 (n, N)."""
+        scaled = np.clip((numbers - self.mean) / self.scale, -LIMIT, LIMIT)
+        return np.nan_to_num(scaled, nan=0.0).astype(np.float32, copy=False)
+
+    def vectors_of(self, table: pa.Table) -> Floats:
+        """All vector fields side by side, (n, W); a missing vector is zeros.
+
+        Raises:
+            ContractBroken: a vector of another width than its field's.
+        """
+        blocks = [vector_column(table, field) for field in self.vectors]
+        return np.concatenate(blocks, axis=1) if blocks else np.zeros((table.num_rows, 0), dtype=np.float32)
+
+    def fit(self, rows: Rows, numbers: Floats) -> None:
+        """Learns from training rows: which embedding rows occur, and the numbers' mean and deviation."""
+        seen = np.zeros(self.layout.table_rows, dtype=np.bool_)
+        seen[rows.ravel()] = True
+        seen[self.out_of_vocabulary] = seen[self.neutral] = True
+        self.seen = seen
+        present = np.isfinite(numbers)
+        count = np.maximum(present.sum(0), 1)
+        filled = np.where(present, numbers, 0.0).astype(np.float64)
+        mean = filled.sum(0) / count
+        deviation = np.sqrt((np.square(filled - mean) * present).sum(0) / count)
+        self.mean = mean.astype(np.float32)
+        self.scale = np.where(deviation > 1e-6 * (1.0 + np.abs(mean)), deviation, 1.0).astype(np.float32)
+
+    def _column(self, column: pa.ChunkedArray, f: int, field: Field) -> Rows:
+        memory, parts = self._memory[field.name], []
+        for chunk in column.chunks:
+            encoded = chunk if pa.types.is_dictionary(chunk.type) else pc.dictionary_encode(chunk)
+            values = encoded.dictionary.cast(pa.string()).to_pylist()
+            fresh = [value for value in values if value is not None and value not in memory]
+            if fresh:
+                base = int(self.out_of_vocabulary[f]) + 2
+                hashed = hash_strings(fresh) % np.uint64(field.buckets)
+                memory.update((value, base + int(h)) for value, h in zip(fresh, hashed, strict=True))
+            # One more row than values, for null.
+            neutral = int(self.neutral[f])
+            lookup = np.array([neutral if v is None else memory[v] for v in values] + [neutral], dtype=np.int32)
+            codes = encoded.indices.fill_null(len(values)) if encoded.null_count else encoded.indices
+            parts.append(lookup[np.asarray(codes, dtype=np.int64)])
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+
+
+def vector_column(table: pa.Table, field: Field) -> Floats:
+    """One vector field, (n, width) float32; null and missing are zeros, values that are not finite 0."""
+    found = np.zeros((table.num_rows, field.width), dtype=np.float32)
+    if field.name not in table.column_names:
+        return found
+    column = table.column(field.name).combine_chunks()
+    present = np.asarray(column.is_valid())
+    flat = np.asarray(column.drop_null().flatten(), dtype=np.float32)
+    if flat.size != int(present.sum()) * field.width:
+        raise ContractBroken(f"vectors of {field.name} do not all have {field.width} numbers", where=field.name)
+    found[present] = np.nan_to_num(flat.reshape(-1, field.width), nan=0.0, posinf=0.0, neginf=0.0)
+    return found
+
+
+def _signed_log(column: pa.ChunkedArray, name: str) -> Floats:
+    try:
+        values = column.cast(pa.float64()).to_numpy()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ContractBroken(f"numeric field {name} holds {column.type}", where=name) from error
+    finite = np.where(np.isfinite(values), values, np.nan)
+    return np.asarray(np.sign(finite) * np.log1p(np.abs(finite)), dtype=np.float32)
+
+
+def table_of(columns: Mapping[str, object]) -> pa.Table:
+    """A table from plain columns: what tests and segment rows use."""
+    return pa.table(dict(columns))

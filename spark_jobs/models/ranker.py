@@ -1,0 +1,170 @@
+"""The `Ranker` contract: a network whose logit splits into what the item says, what the viewer says, and how they meet.
+
+For an item i and a viewer s (a segment's row, or one impression's segment, context and user fields)
+
+    logit(i, s) = b_i + b_s + <v_i, v_s> + tail(h_i + h_s)
+
+Logistic regression has only b, two towers have b and v, DeepFM has all three: FM's pairwise term between the two sides
+is a dot product of sums of embeddings, and a deep part's first layer is a sum of an item half and a viewer half. Each
+part is computed once an item or once a segment; `grid.py` combines them into all pairs, exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from segments.errors import UsageError
+from spark_jobs.fields import FieldSchema, Role
+
+
+class Batch(NamedTuple):
+    """Encoded rows. rows (n, C) integers: rows of the embedding table; numeric (n, N) and vectors (n, W) float32."""
+
+    rows: Tensor
+    numeric: Tensor
+    vectors: Tensor
+
+
+class Part(NamedTuple):
+    """One side's share of the logit: bias (n,), vector (n, d) or None, hidden (n, h1) or None."""
+
+    bias: Tensor
+    vector: Tensor | None = None
+    hidden: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Side:
+    """Which columns of a batch one side of the network reads."""
+
+    rows: tuple[int, ...]
+    numeric: tuple[int, ...]
+    vectors: tuple[tuple[int, int], ...]  # (start, width) of each vector field among the vector columns
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a network needs to know about the fields: table size and the columns of its two sides."""
+
+    table_rows: int
+    item: Side
+    viewer: Side
+
+
+def layout_of(schema: FieldSchema) -> Layout:
+    """The layout of a schema: `item` fields on one side, all others on the viewer's side.
+
+    Raises:
+        UsageError: a vector field that is not an item's.
+    """
+    categorical, numeric, vectors = (schema.of_kind(kind) for kind in ("categorical", "numeric", "vector"))
+    for field in vectors:
+        if field.role != "item":
+            raise UsageError(f"vector field {field.name} must belong to the item", hint="role: item")
+    starts = [sum(field.width for field in vectors[:i]) for i in range(len(vectors))]
+    spans = tuple((start, field.width) for start, field in zip(starts, vectors, strict=True))
+
+    def side(roles: frozenset[Role]) -> Side:
+        return Side(
+            rows=tuple(i for i, field in enumerate(categorical) if field.role in roles),
+            numeric=tuple(i for i, field in enumerate(numeric) if field.role in roles),
+            vectors=spans if "item" in roles else (),
+        )
+
+    return Layout(
+        table_rows=sum(field.buckets + 2 for field in categorical),
+        item=side(frozenset({"item"})),
+        viewer=side(frozenset({"segment", "context", "user"})),
+    )
+
+
+class Ranker(nn.Module):
+    """Base of all networks. A subclass gives the two parts and, if it has a deep part, its `tail`."""
+
+    tail: nn.Sequential | None = None
+    bias: nn.Parameter | None = None
+
+    def item_part(self, batch: Batch) -> Part:
+        """The item side; reads item columns only."""
+        raise TypeError(f"{type(self).__name__} must define item_part")
+
+    def viewer_part(self, batch: Batch) -> Part:
+        """The viewer side: segment, context and user columns; reads no item column."""
+        raise TypeError(f"{type(self).__name__} must define viewer_part")
+
+    def segment_part(self, batch: Batch) -> Part:
+        """A segment is a viewer whose context is neutral: the same side of the same network."""
+        return self.viewer_part(batch)
+
+    def start_at(self, log_odds: float) -> None:
+        """Sets the constant of the logit, so that training begins at the overall click rate."""
+        last = self.bias if self.tail is None else self.tail[-1].bias
+        with torch.no_grad():
+            assert isinstance(last, Tensor)
+            last.fill_(log_odds)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (n,) of each row."""
+        item, viewer = self.item_part(batch), self.viewer_part(batch)
+        logit = item.bias + viewer.bias
+        if item.vector is not None and viewer.vector is not None:
+            logit = logit + (item.vector * viewer.vector).sum(1)
+        if self.tail is not None and item.hidden is not None and viewer.hidden is not None:
+            logit = logit + self.tail(item.hidden + viewer.hidden).squeeze(1)
+        return logit
+
+
+class SideEncoder(nn.Module):
+    """Values and directions of one side's fields, shared by the models.
+
+    Numeric field f with value x is x·v_f as an embedding; a vector field is projected to one embedding. The embedding
+    table itself belongs to the model and serves both sides (its last column is the linear weight).
+    """
+
+    def __init__(self, side: Side, dim: int) -> None:
+        super().__init__()
+        self.side = side
+        self.register_buffer("columns", torch.tensor(side.rows, dtype=torch.int64), persistent=False)
+        self.register_buffer("numbers", torch.tensor(side.numeric, dtype=torch.int64), persistent=False)
+        self.dim = dim
+        if side.numeric:
+            self.numeric = nn.Parameter(torch.randn(len(side.numeric), dim + 1) * 0.01)
+        self.projections = nn.ModuleList(nn.Linear(width, dim + 1, bias=False) for _, width in side.vectors)
+
+    @property
+    def width(self) -> int:
+        """Numbers in `deep`: embeddings, raw numbers, projected vectors."""
+        return (len(self.side.rows) + len(self.side.vectors)) * self.dim + len(self.side.numeric)
+
+    def forward(self, table: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(linear (n,), sum of embeddings (n, d), sum of their squared norms (n,), deep input (n, width))."""
+        columns, numbers = self.get_buffer("columns"), self.get_buffer("numbers")
+        n, d = batch.rows.shape[0], self.dim
+        found = nn.functional.embedding(batch.rows.index_select(1, columns), table)
+        embedded = found[:, :, :d]
+        linear, total = found[:, :, d].sum(1), embedded.sum(1)
+        squares = embedded.square().sum((1, 2))
+        deep = [embedded.reshape(n, len(self.side.rows) * d)]
+        if self.side.numeric:
+            x = batch.numeric.index_select(1, numbers)
+            linear = linear + x @ self.numeric[:, d]
+            total = total + x @ self.numeric[:, :d]
+            squares = squares + x.square() @ self.numeric[:, :d].square().sum(1)
+            deep.append(x)
+        for (start, width), project in zip(self.side.vectors, self.projections, strict=True):
+            p = project(batch.vectors[:, start : start + width])
+            linear, total = linear + p[:, d], total + p[:, :d]
+            squares = squares + p[:, :d].square().sum(1)
+            deep.append(p[:, :d])
+        return linear, total, squares, torch.cat(deep, 1)
+
+
+def fresh_table(rows: int, dim: int) -> nn.Parameter:
+    """The shared embedding table, (rows, dim + 1): embeddings near zero, linear weights zero."""
+    table = torch.randn(rows, dim + 1) * 0.01
+    table[:, dim] = 0.0
+    return nn.Parameter(table)
