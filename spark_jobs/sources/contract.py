@@ -38,3 +38,7 @@ class Source(Protocol):
         Only for judging a run after its clock; no step before the evaluation may read them.
         """
         ...
+
+    def release(self) -> None:
+        """Frees what the adapter had Spark keep for its frames; they are of no use afterwards."""
+        ...

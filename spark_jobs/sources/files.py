@@ -63,3 +63,6 @@ class Files:
 
     def lists(self, spark: SparkSession, since: datetime, until: datetime) -> dict[str, DataFrame]:
         raise RuntimeError("under construction")
+
+    def release(self) -> None:
+        """Nothing is kept."""

@@ -23,3 +23,6 @@ class World:
 
     def lists(self, spark: SparkSession, since: datetime, until: datetime) -> dict[str, DataFrame]:
         raise RuntimeError("under construction")
+
+    def release(self) -> None:
+        """Nothing is kept."""

@@ -1,0 +1,76 @@
+"""Step 1: brings a source's events, items and users into the tables, as they were known at the clock."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from segments.errors import Refused
+from spark_jobs.sources.contract import HISTORY
+from spark_jobs.sources.registry import build_source
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pyspark.sql import DataFrame
+
+    from spark_jobs.night import Night
+
+
+def run(night: Night) -> dict[str, object]:
+    """Writes events, items, users, exposure_counts and refused of this run.
+
+    Raises:
+        Refused: there are no events before the clock, or none on the day that ends at it.
+        ContractBroken: the source's data is not what it should be.
+    """
+    source = build_source(night.recipe.source)
+    frames = source.tables(night.spark, night.as_of)
+    try:
+        refuse_stale(frames["events"], night.as_of)
+        rows = {table: night.warehouse.write(frames[table], table, night.run).rows for table in HISTORY}
+    finally:
+        source.release()
+    counts = night.warehouse.read("exposure_counts", night.run).groupBy("item_kind")
+    exact = counts.agg(F.sum("impressions").alias("impressions"), F.sum("clicks").alias("clicks")).collect()
+    reasons = night.warehouse.read("refused", night.run).groupBy("reason").count().collect()
+    return {
+        "rows_in": sum(rows.values()),
+        "rows_out": {table: count for table, count in rows.items() if table != "refused"},
+        "refused": rows["refused"],
+        "refused_reasons": {row["reason"]: row["count"] for row in sorted(reasons)},
+        "exact_impressions": {row["item_kind"]: int(row["impressions"]) for row in sorted(exact)},
+        "exact_clicks": {row["item_kind"]: int(row["clicks"]) for row in sorted(exact)},
+    }
+
+
+def refuse_stale(events: DataFrame, as_of: datetime) -> None:
+    """Refuses a night without data: ranks of nothing, or of data that stopped coming, must not be published.
+
+    Raises:
+        Refused: no event before `as_of`, or none in the 24 hours before it.
+    """
+    clock = F.lit(as_of.strftime("%Y-%m-%d %H:%M:%S.%f")).cast("timestamp")
+    last = events.where(F.col("ts") < clock).agg(F.max("ts").cast("string").alias("last")).first()
+    if last is None or last["last"] is None:
+        raise Refused(
+            f"there are no events before {as_of:%Y-%m-%d %H:%M}", hint="choose a run date inside the period of the data"
+        )
+    day = as_of - timedelta(days=1)
+    if last["last"] < day.strftime("%Y-%m-%d %H:%M:%S"):
+        raise Refused(
+            f"there are no events on the day before {as_of:%Y-%m-%d %H:%M}; the last is of {last['last'][:16]}",
+            hint="has the load of events failed? else choose a run date inside the period of the data",
+        )
+
+
+def main() -> None:
+    from spark_jobs.nightly import step_main
+
+    step_main("ingest")
+
+
+if __name__ == "__main__":
+    main()
