@@ -57,7 +57,7 @@ def ranks(final: F64, lists: I64) -> I64:
 
 
 def _between(value: F64, blocks: Lists, promoted: Mask) -> F64:
-    """Evenly spaced numbers for runs of promoted rows, between the fixed rows above and below; rows in their new order."""
+    """Evenly spaced numbers for runs of promoted rows, between the fixed rows around them; rows in their new order."""
     rows = np.flatnonzero(promoted)
     if not rows.size:
         return value

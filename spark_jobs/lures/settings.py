@@ -15,8 +15,8 @@ class LureSettings(Settings):
     follow: Literal["engagement", "buying_again", "off"] = Field(
         default="engagement",
         description="what should follow a click: engagement (dwell, like, save, cart, purchase of that item by that "
-        "user), or, where a click is itself a purchase, buying it again in a later visit and selling without promotion; "
-        "off: nothing is called a lure",
+        "user), or, where a click is itself a purchase, buying it again in a later visit and selling without "
+        "promotion; off: nothing is called a lure",
     )
     follow_days: int = Field(default=28, ge=1, description="days after a click in which something may follow it")
     dwell_ms: int = Field(default=10_000, ge=1, description="a dwell at least this long follows the click")

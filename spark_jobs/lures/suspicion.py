@@ -144,4 +144,4 @@ def _click_log_odds(lists: I64, impressions: F64, clicks: F64, lift: float) -> F
     noise = 1.0 / (impressions * peers + 0.5)
     scatter = max(float(np.median(np.abs(x - np.median(x)))) * 1.4826, 0.1) ** 2
     shift = np.log(lift)
-    return np.clip((x * shift - 0.5 * shift**2) / (scatter + noise), -CLICK_LIMIT, CLICK_LIMIT)
+    return np.asarray(np.clip((x * shift - 0.5 * shift**2) / (scatter + noise), -CLICK_LIMIT, CLICK_LIMIT))
