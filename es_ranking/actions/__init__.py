@@ -1,0 +1,1 @@
+"""What users did lately: the recent-action store that downrank reads."""
