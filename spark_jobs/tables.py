@@ -45,6 +45,11 @@ SCHEMAS: dict[str, str] = {
     "item_features": "item_id STRING NOT NULL, item_kind STRING NOT NULL, list STRING NOT NULL",
     "scores": "item_kind STRING NOT NULL, variant STRING NOT NULL, segment STRING NOT NULL, item_id STRING NOT NULL, "
     "pctr DOUBLE NOT NULL",
+    # What exploration drew for each scored item: `mean` and `evidence` are the belief behind the draw, `seen` the
+    # item's impressions in the whole shop.
+    "draws": """item_kind STRING NOT NULL, variant STRING NOT NULL, segment STRING NOT NULL, item_id STRING NOT NULL,
+        list STRING NOT NULL, score DOUBLE NOT NULL, mean DOUBLE NOT NULL, evidence DOUBLE NOT NULL,
+        seen DOUBLE NOT NULL, draw DOUBLE NOT NULL""",
     "ranks": """item_kind STRING NOT NULL, variant STRING NOT NULL, segment STRING NOT NULL, item_id STRING NOT NULL,
         list STRING NOT NULL, score DOUBLE NOT NULL, draw DOUBLE NOT NULL, propensity DOUBLE NOT NULL,
         lure_probability DOUBLE NOT NULL, moves ARRAY<STRING> NOT NULL, final DOUBLE NOT NULL, rank INT NOT NULL""",
