@@ -6,7 +6,6 @@ indexing (a loader that collates row by row is some thirty times slower). Item v
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from segments.errors import ContractBroken
+from segments.hashing import hash_strings, stir
 from spark_jobs.models.encoding import Encoder, Floats, Rows
 from spark_jobs.models.ranker import Batch
 
@@ -143,19 +143,26 @@ def read_examples(
 
 
 def examples_of(table: pa.Table, encoder: Encoder, *, vectors: pa.Table | None = None) -> Examples:
-    """Examples of a table in memory with the columns of the `examples` contract."""
+    """Examples of a table in memory with the columns of the `examples` contract.
+
+    Rows are put in the order of a hash of (request, item), so that training does not depend on how the table was
+    partitioned when it was written.
+    """
     lines, item = item_lines(table, encoder, vectors)
-    return Examples(
+    group = hashes(table.column("request_id"))
+    found = Examples(
         rows=encoder.rows_of(table),
         numbers=encoder.numbers_of(table),
         item=item,
         vectors=lines,
         label=np.asarray(table.column("label").to_numpy(), dtype=np.float64),
         rate=np.asarray(table.column("sampling_rate").to_numpy(), dtype=np.float64),
-        group=codes(table.column("request_id")),
-        user=codes(table.column("user_id")),
+        group=group,
+        user=hashes(table.column("user_id")),
         time=np.asarray(table.column("request_at").cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()),
     )
+    key = stir(group.view(np.uint64) ^ stir(hashes(table.column("item_id")).view(np.uint64)))
+    return found.where(np.argsort(key, kind="stable"))
 
 
 def item_lines(table: pa.Table, encoder: Encoder, vectors: pa.Table | None) -> tuple[Floats, Longs]:
@@ -174,10 +181,15 @@ def item_lines(table: pa.Table, encoder: Encoder, vectors: pa.Table | None) -> t
     return np.concatenate([np.zeros((1, width), dtype=np.float32), own]), item
 
 
-def codes(column: pa.ChunkedArray) -> Longs:
-    """A number for each distinct value, 0 … distinct − 1, in order of appearance."""
-    plain = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
-    chunks: Sequence[pa.Array] = plain.unify_dictionaries().chunks
-    if not chunks:
-        return np.zeros(0, dtype=np.int64)
-    return np.concatenate([np.asarray(chunk.indices, dtype=np.int64) for chunk in chunks])
+def hashes(column: pa.ChunkedArray) -> Longs:
+    """`hash64` of each value as a signed number, distinct values hashed once."""
+    memory: dict[str, int] = {}
+    parts: list[Longs] = []
+    for chunk in column.chunks:
+        encoded = chunk if pa.types.is_dictionary(chunk.type) else pc.dictionary_encode(chunk)
+        values = [str(value) for value in encoded.dictionary.to_pylist()]
+        fresh = [value for value in values if value not in memory]
+        memory.update(zip(fresh, hash_strings(fresh).view(np.int64).tolist(), strict=True))
+        lookup = np.array([memory[value] for value in values], dtype=np.int64)
+        parts.append(lookup[np.asarray(encoded.indices, dtype=np.int64)])
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)

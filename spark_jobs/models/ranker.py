@@ -85,8 +85,14 @@ def layout_of(schema: FieldSchema) -> Layout:
 class Ranker(nn.Module):
     """Base of all networks. A subclass gives the two parts and, if it has a deep part, its `tail`."""
 
-    tail: nn.Sequential | None = None
-    bias: nn.Parameter | None = None
+    tail: nn.Sequential | None
+    bias: nn.Parameter | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Registered, not class attributes: those would hide the module set later under the same name.
+        self.register_module("tail", None)
+        self.register_parameter("bias", None)
 
     def item_part(self, batch: Batch) -> Part:
         """The item side; reads item columns only."""

@@ -1,0 +1,83 @@
+"""From examples to a checkpoint: train on the earlier weeks, choose and calibrate on the later, refit on all."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from segments.errors import Refused
+from spark_jobs.fields import FieldSchema
+from spark_jobs.models.calibration import Calibration, calibrate, honest_figures
+from spark_jobs.models.checkpoint import Checkpoint
+from spark_jobs.models.encoding import Encoder
+from spark_jobs.models.examples import Examples
+from spark_jobs.models.settings import ModelSettings
+from spark_jobs.models.training import fit, quality, refit, score_examples
+from spark_jobs.models.training_settings import TrainingSettings
+
+FEWEST_ROWS = 32
+
+
+@dataclass(frozen=True)
+class Developed:
+    """What a training leaves: the checkpoint to score with, figures, and the curve by epoch."""
+
+    checkpoint: Checkpoint
+    metrics: dict[str, float]
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+
+def develop(
+    model: ModelSettings, schema: FieldSchema, *, examples: Examples, valid_from: int, training: TrainingSettings
+) -> Developed:
+    """Trains on examples before `valid_from`, chooses the epoch and calibrates on those after, refits on all.
+
+    A shelf whose earlier or later part is too small to learn or to choose from (fewer than 32 rows, or one label only)
+    is trained on everything for the settings' number of epochs, uncalibrated beyond the correction for sampling.
+
+    Args:
+        model: the network.
+        schema: its fields.
+        examples: all examples before the run's clock.
+        valid_from: microseconds since 1970, where validation begins.
+        training: the loop's settings.
+
+    Raises:
+        Refused: no examples, or all have the same label.
+    """
+    started = time.perf_counter()
+    if not len(examples):
+        raise Refused("there are no examples to train on", hint="an earlier day of events, or the build_examples step")
+    early = examples.time < valid_from
+    train, valid = examples.where(early), examples.where(~early)
+    settings = training.model_copy(update={"batch_size": batch_size(len(train) or len(examples), training)})
+    metrics: dict[str, float] = {"examples": float(len(examples)), "clicks": float(examples.label.sum())}
+    calibration, curve, epochs = Calibration(), [], training.epochs
+    if _usable(train) and _usable(valid):
+        chosen = fit(model, Encoder(schema), train=train, valid=valid, settings=settings)
+        logits = score_examples(chosen, valid)
+        weight = 1.0 / valid.rate
+        calibration = calibrate(logits, valid.label, weight, method=training.calibration)
+        figures = quality(logits, valid)
+        honest = honest_figures(logits, valid.label, weight, valid.user, method=training.calibration)
+        metrics |= {"valid_examples": float(len(valid)), "gauc": figures["gauc"], "auc": figures["auc"], **{
+            name: honest[name] for name in ("ece", "mean_ratio", "logloss")
+        }}
+        curve, epochs = chosen.curve, chosen.epochs
+        metrics["rows_per_second"] = float(np.median([point["rows_per_second"] for point in curve]))
+    final = refit(model, Encoder(schema), train=examples, epochs=epochs, settings=settings)
+    parameters = sum(p.numel() for p in final.model.parameters())
+    metrics |= {"epochs": float(epochs), "parameters": float(parameters), "seconds": time.perf_counter() - started}
+    checkpoint = Checkpoint(model, final.encoder, final.model, calibration, notes={"metrics": dict(metrics)})
+    return Developed(checkpoint, metrics, curve or final.curve)
+
+
+def batch_size(rows: int, training: TrainingSettings) -> int:
+    """Small shelves take smaller steps: at least some hundred steps an epoch, at least 32 rows a step."""
+    return min(training.batch_size, max(FEWEST_ROWS, rows // 100))
+
+
+def _usable(examples: Examples) -> bool:
+    return len(examples) >= FEWEST_ROWS and 0.0 < float(examples.label.mean()) < 1.0

@@ -1,0 +1,185 @@
+"""Step `score`: every item for every segment of every variant, into the `scores` table.
+
+Variants scored by the model share one grid: each distinct segment is scored once, then written for every variant that
+serves it. Items are put into a fixed number of partitions by their id and scored in blocks of a fixed size, so that the
+numbers are bit for bit the same however the tables before were partitioned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from segments.catalogue import Catalogue
+from spark_jobs.models.checkpoint import from_parts, read_parts
+from spark_jobs.tables import schema_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+    from spark_jobs.night import Night
+
+PARTITIONS = 16
+BLOCK = 4096
+SALES_DAYS = 28
+PRIOR_IMPRESSIONS = 1000.0
+
+
+def run(night: Night) -> dict[str, object]:
+    """Writes `scores`; returns rows by item kind and the pairs the grid scored.
+
+    Raises:
+        Refused: no checkpoint, no features or no catalogue for this run.
+        ContractBroken: a checkpoint of another schema than the recipe's.
+    """
+    catalogue = Catalogue.load(night.folder("segments") / "catalogue.json")
+    frames: list[DataFrame] = []
+    for kind in night.recipe.shelves:
+        items = night.warehouse.read("item_features", night.run).where(F.col("item_kind") == kind)
+        frames.append(_model_scores(night, kind, items, catalogue))
+        for name, variant in night.recipe.variants.items():
+            if variant.scorer == "model":
+                continue
+            scored = SCORERS[variant.scorer](night, kind, items)
+            segments = [segment.id for segment in catalogue.segments_of(name)]
+            frames.append(
+                scored.select(
+                    F.lit(kind).alias("item_kind"),
+                    F.lit(name).alias("variant"),
+                    F.explode(F.array(*map(F.lit, segments))).alias("segment"),
+                    "item_id",
+                    F.col("pctr").cast("double").alias("pctr"),
+                )
+            )
+    scores = reduce(lambda a, b: a.unionByName(b), frames)
+    manifest = night.warehouse.write(scores, "scores", night.run)
+    return {"rows_out": manifest.rows, "segments": len(catalogue.segments), "variants": len(night.recipe.variants)}
+
+
+def _model_scores(night: Night, kind: str, items: DataFrame, catalogue: Catalogue) -> DataFrame:
+    shelf = night.recipe.shelves[kind]
+    parts = read_parts(night.folder("models") / kind)
+    # A checkpoint of another schema is refused here, before a task meets it.
+    from_parts(*parts, schema=shelf.fields, where=str(night.folder("models") / kind))
+    served = [name for name, variant in night.recipe.variants.items() if variant.scorer == "model"]
+    segments: dict[str, dict[str, str]] = {}
+    serving: list[tuple[str, str]] = []
+    for name in served:
+        for segment in catalogue.segments_of(name):
+            segments[segment.id] = dict(segment.values)
+            serving.append((name, segment.id))
+    names = [field.name for field in shelf.fields.of_role("item") if field.name in items.columns]
+    ready = (
+        items.select("item_id", *(name for name in names if name != "item_id"))
+        .repartition(PARTITIONS, "item_id")
+        .sortWithinPartitions("item_id")
+    )
+    broadcast = night.spark.sparkContext.broadcast(parts)
+    return ready.mapInArrow(scorer(broadcast, kind, segments, serving), schema_of("scores"))
+
+
+def scorer(
+    parts: Any, kind: str, segments: dict[str, dict[str, str]], serving: list[tuple[str, str]]
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The function of a task: loads the checkpoint once, scores blocks of items, one torch thread.
+
+    Args:
+        parts: broadcast of a checkpoint's (sidecar, weights).
+        kind: item kind of all items.
+        segments: segment id → field values.
+        serving: (variant, segment) pairs to write.
+    """
+
+    def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import numpy as np
+        import pyarrow as pa
+        import torch
+
+        from spark_jobs.models.grid import Grid
+
+        received = [batch for batch in batches if batch.num_rows]
+        if not received:
+            return
+        torch.set_num_threads(1)
+        grid = Grid(from_parts(*parts.value))
+        viewers = grid.segments(list(segments.values()))
+        column = {name: place for place, name in enumerate(segments)}
+        chosen = np.array([column[segment] for _, segment in serving], dtype=np.int64)
+        items = pa.Table.from_batches(received)
+        for start in range(0, items.num_rows, BLOCK):
+            block = items.slice(start, BLOCK).combine_chunks()
+            chance = grid.score(block, viewers)[:, chosen]
+            ids, n = block.column("item_id").combine_chunks(), block.num_rows
+            yield pa.RecordBatch.from_arrays(
+                [
+                    _repeated([kind], np.zeros(n * len(serving), dtype=np.int32)),
+                    _repeated([name for name, _ in serving], np.repeat(np.arange(len(serving), dtype=np.int32), n)),
+                    _repeated([name for _, name in serving], np.repeat(np.arange(len(serving), dtype=np.int32), n)),
+                    pa.concat_arrays([ids] * len(serving)),
+                    pa.array(np.ascontiguousarray(chance.T).ravel()),
+                ],
+                names=["item_kind", "variant", "segment", "item_id", "pctr"],
+            )
+
+    return score
+
+
+def _repeated(values: list[str], codes: Any) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(values, pa.string())).dictionary_decode()
+
+
+def _sales(night: Night, kind: str, items: DataFrame) -> DataFrame:
+    """Existing logic A: purchase lines (for banners: clicks) of the last 28 days, as n + ½ over the largest + 1."""
+    events = night.warehouse.read("events", night.run).where(
+        (F.col("item_kind") == kind)
+        & (F.col("kind") == ("purchase" if kind == "product" else "click"))
+        & (F.col("ts") >= _clock(night.as_of - timedelta(days=SALES_DAYS)))
+        & (F.col("ts") < _clock(night.as_of))
+    )
+    sold = events.groupBy("item_id").agg(F.count(F.lit(1)).alias("n"))
+    counted = items.select("item_id").join(sold, "item_id", "left").na.fill(0, ["n"])
+    largest = counted.agg(F.max("n")).first()
+    top = float((largest[0] if largest else 0) or 0)
+    return counted.select("item_id", ((F.col("n") + 0.5) / (top + 1.0)).alias("pctr"))
+
+
+def _counts(night: Night, kind: str, items: DataFrame) -> DataFrame:
+    """Clicks over impressions, with 1000 impressions at the overall rate added."""
+    totals = (
+        night.warehouse.read("exposure_counts", night.run)
+        .where((F.col("item_kind") == kind) & (F.col("period_end") <= _clock(night.as_of)))
+        .groupBy("item_id")
+        .agg(F.sum("impressions").alias("impressions"), F.sum("clicks").alias("clicks"))
+    )
+    overall = totals.agg(F.sum("clicks").alias("clicks"), F.sum("impressions").alias("impressions")).first()
+    shown = float(overall["impressions"] or 0.0) if overall else 0.0
+    # Half a click in one more impression keeps the rate inside (0, 1) where nothing was ever shown or clicked.
+    rate = (float(overall["clicks"] or 0.0) + 0.5) / (shown + 1.0) if overall and shown else 0.5
+    counted = items.select("item_id").join(totals, "item_id", "left").na.fill(0.0, ["impressions", "clicks"])
+    smoothed = (F.col("clicks") + PRIOR_IMPRESSIONS * rate) / (F.col("impressions") + PRIOR_IMPRESSIONS)
+    return counted.select("item_id", F.least(smoothed, F.lit(1.0)).alias("pctr"))
+
+
+SCORERS: dict[str, Callable[[Night, str, DataFrame], DataFrame]] = {"sales": _sales, "counts": _counts}
+
+
+def _clock(time: datetime) -> Any:
+    return F.lit(time.strftime("%Y-%m-%d %H:%M:%S.%f")).cast("timestamp")
+
+
+def main() -> None:
+    """`spark-submit` this file for the step alone."""
+    from spark_jobs.night import submit
+
+    submit("score", run)
+
+
+if __name__ == "__main__":
+    main()

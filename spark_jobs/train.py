@@ -1,0 +1,73 @@
+"""Step `train`: one network a shelf, from the `examples` table to a checkpoint in the run's `models` folder.
+
+Trains on visits before `as_of − validation_days`, chooses the epoch and calibrates on the days after it, then refits on
+everything before `as_of`. Nothing at or after the clock is read.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow.dataset as ds
+
+from spark_jobs.models.checkpoint import save
+from spark_jobs.models.develop import develop
+from spark_jobs.models.encoding import Encoder
+from spark_jobs.models.examples import read_examples
+from spark_jobs.models.run_folder import finite, write_run
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from spark_jobs.night import Night
+
+
+def run(night: Night) -> dict[str, object]:
+    """Trains every shelf; returns its figures by item kind.
+
+    Raises:
+        Refused: a shelf has no examples before the clock, or all have the same label.
+    """
+    clock = int(night.as_of.timestamp() * 1_000_000)
+    valid_from = int((night.as_of - timedelta(days=night.recipe.validation_days)).timestamp() * 1_000_000)
+    figures: dict[str, object] = {}
+    for kind, shelf in night.recipe.shelves.items():
+        encoder = Encoder(shelf.fields)
+        vectors = _vectors(night, kind, encoder)
+        examples = read_examples(night.warehouse.folder("examples", night.run), encoder, item_kind=kind, vectors=vectors)
+        examples = examples.where(examples.time < clock)
+        night.log.info("train %s: %d examples, %d clicks", kind, len(examples), int(examples.label.sum()))
+        done = develop(
+            shelf.model, shelf.fields, examples=examples, valid_from=valid_from, training=shelf.training
+        )
+        folder = night.folder("models") / kind
+        save(done.checkpoint, folder)
+        write_run(
+            folder,
+            settings={"model": shelf.model, "training": shelf.training, "fields": shelf.fields},
+            metrics=done.metrics,
+            curve=done.curve,
+        )
+        figures[kind] = finite({**done.metrics, "curve": done.curve})
+    return figures
+
+
+def _vectors(night: Night, kind: str, encoder: Encoder) -> pa.Table | None:
+    """Item ids and vectors of a kind, None where the schema has no vector field."""
+    names = [field.name for field in encoder.vectors]
+    if not names:
+        return None
+    dataset = ds.dataset(night.warehouse.folder("item_features", night.run))
+    return dataset.to_table(columns=["item_id", *names], filter=ds.field("item_kind") == kind)
+
+
+def main() -> None:
+    """`spark-submit` this file for the step alone."""
+    from spark_jobs.night import submit
+
+    submit("train", run)
+
+
+if __name__ == "__main__":
+    main()
