@@ -67,9 +67,9 @@ def refuse_stale(events: DataFrame, as_of: datetime) -> None:
 
 
 def main() -> None:
-    from spark_jobs.nightly import step_main
+    from spark_jobs.night import submit
 
-    step_main("ingest")
+    submit("ingest", run)
 
 
 if __name__ == "__main__":

@@ -21,3 +21,13 @@ def run(night: Night) -> dict[str, object]:
     finally:
         source.release()
     return {"rows_out": rows, "test_days": night.recipe.test_days}
+
+
+def main() -> None:
+    from spark_jobs.night import submit
+
+    submit("outcomes", run)
+
+
+if __name__ == "__main__":
+    main()

@@ -33,9 +33,7 @@ def items(spark: SparkSession, purchases: DataFrame, shown: DataFrame, *, until:
         F.min("week").alias("first_sold"),
         F.max("week").alias("last_sold"),
         F.max(
-            F.expr(
-                "CASE WHEN quantity > 0 AND sales_value > 0 THEN struct(ts, basket_id, sales_value / quantity AS price) END"
-            )
+            F.expr("IF(quantity > 0 AND sales_value > 0, struct(ts, basket_id, sales_value / quantity AS price), NULL)")
         ).alias("last_sale"),
     )
     on_show = shown.where("household_id IS NULL").groupBy("product_id")

@@ -9,7 +9,8 @@ from pydantic import Field as Setting
 from spark_jobs.sources.complete_journey import CompleteJourney, CompleteJourneySettings
 from spark_jobs.sources.contract import Source
 from spark_jobs.sources.files import Files, FilesSettings
-from spark_jobs.sources.world import World, WorldSettings
+from spark_jobs.sources.world import World
+from spark_jobs.sources.world_settings import WorldSettings
 
 SourceSettings = Annotated[CompleteJourneySettings | WorldSettings | FilesSettings, Setting(discriminator="kind")]
 

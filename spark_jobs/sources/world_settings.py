@@ -22,20 +22,21 @@ class WorldSettings(Settings):
     banners: int = Setting(default=40, ge=0)
     brands: int = Setting(default=24, ge=2)
     categories: int = Setting(default=8, ge=1, description="category lists; each product stands in one")
-    requests_per_user_day: float = Setting(default=0.5, gt=0, le=20)
+    requests_per_user_day: float = Setting(default=0.5, gt=0, le=20, description="expected, of each user")
     page: int = Setting(default=12, ge=1, description="products shown by one request")
-    banner_slots: int = Setting(default=2, ge=0, description="banners shown on top of one request")
+    banner_slots: int = Setting(default=3, ge=0, description="banners shown by one request, above its products")
     click_rate: float = Setting(default=0.06, gt=0, lt=0.5, description="of a middling item in the first position")
-    taste: float = Setting(default=3.0, ge=1, description="click multiplier of a segment for the brands it prefers")
-    personal_taste: float = Setting(
-        default=1.5, ge=1, description="click multiplier of a user for two brands of its own"
+    position_decay: float = Setting(default=0.5, ge=0, description="clicks fall with position ** -position_decay")
+    taste: float = Setting(
+        default=3.0,
+        ge=1,
+        description="a segment clicks a quarter of the brands so much more, and another quarter so much less",
     )
-    drift_days: int = Setting(
-        default=0, ge=0, description="after so many days tastes move on to the next brand; 0: never"
-    )
-    lure_share: float = Setting(
-        default=0.02, ge=0, lt=0.5, description="products that get clicks and nothing after them"
-    )
+    personal_taste: float = Setting(default=1.5, ge=1, description="click multiplier of a user for two own brands")
+    grade_taste: float = Setting(default=1.3, ge=1, description="click multiplier of a grade for its third of prices")
+    drift_days: int = Setting(default=0, ge=0, description="tastes move on to the next brand so often; 0: never")
+    lure_share: float = Setting(default=0.02, ge=0, lt=0.5, description="products clicked and then left at once")
     lure_click: float = Setting(default=4.0, ge=1, description="click multiplier of a lure")
     new_share: float = Setting(default=0.1, ge=0, le=0.9, description="products that first appear during the days")
     sold_out_share: float = Setting(default=0.05, ge=0, le=0.9, description="products that sell out during the days")
+    partitions: int = Setting(default=0, ge=0, description="Spark tasks that generate; 0: Spark's choice. Same rows")
