@@ -97,8 +97,11 @@ class Engine(Protocol):
     ) -> list[dict[str, Any] | None]:
         """Sources in the order of the ids, None where missing; `source` limits the fields."""
 
-    def bulk(self, actions: Iterable[BulkAction], *, refresh: bool = False) -> BulkResult:
-        """One bulk request. Refused actions are in the result, never raised; a refused request raises."""
+    def bulk(self, actions: Iterable[BulkAction], *, refresh: bool = False, require_alias: bool = False) -> BulkResult:
+        """One bulk request. Refused actions are in the result, never raised; a refused request raises.
+
+        With `require_alias` an action whose target is not an alias is refused: nothing is created by writing late.
+        """
 
     def create_index(self, index: str, body: Body) -> None:
         """Settings, mappings, aliases. `Conflict` if it exists."""

@@ -111,7 +111,7 @@ class ElasticsearchEngine:
         answer = self._read("POST", f"/{_path(index)}/_mget", {"ids": list(ids)}, params=params)
         return [document.get("_source") if document.get("found") else None for document in answer["docs"]]
 
-    def bulk(self, actions: Iterable[BulkAction], *, refresh: bool = False) -> BulkResult:
+    def bulk(self, actions: Iterable[BulkAction], *, refresh: bool = False, require_alias: bool = False) -> BulkResult:
         lines: list[Body | bytes] = []
         ids: list[str | None] = []
         for action in actions:
@@ -123,6 +123,8 @@ class ElasticsearchEngine:
         if not ids:
             return BulkResult(done=0)
         params = {"refresh": "true"} if refresh else {}
+        if require_alias:
+            params["require_alias"] = "true"
         timeout = max(120.0, self.config.timeout_seconds)
         answer = self._once("POST", "/_bulk", lines, params=params, headers=_LINES, timeout=timeout)
         if not answer["errors"]:

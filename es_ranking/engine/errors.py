@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from segments.errors import EngineUnreachable, RankingError, Refused, UsageError
 
-__all__ = ["Conflict", "EngineBusy", "EngineDenied", "EngineRejected", "EngineUnreachable", "IndexMissing"]
+__all__ = [
+    "Conflict",
+    "EngineBusy",
+    "EngineDenied",
+    "EngineRejected",
+    "EngineUnreachable",
+    "IndexMissing",
+    "RequestTooLarge",
+]
 
 
 class IndexMissing(Refused):
@@ -17,6 +25,10 @@ class Conflict(Refused):
 
 class EngineRejected(RankingError):
     """The engine understood the request and said no (a 4xx): exit code 1. Repeating it changes nothing."""
+
+
+class RequestTooLarge(EngineRejected):
+    """The request is larger than the engine accepts (413): a smaller one may pass."""
 
 
 class EngineDenied(UsageError):

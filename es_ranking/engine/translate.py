@@ -11,6 +11,7 @@ from es_ranking.engine.errors import (
     EngineRejected,
     EngineUnreachable,
     IndexMissing,
+    RequestTooLarge,
 )
 from segments.errors import RankingError
 
@@ -20,6 +21,7 @@ _KINDS: dict[int, tuple[type[RankingError], str]] = {
     403: (EngineDenied, "the role lacks this privilege, or the disk is full and the index is read-only"),
     404: (IndexMissing, "publish it first, or look at `es-ranking generations`"),
     409: (Conflict, "somebody else works on the same; look at `es-ranking generations` and run again"),
+    413: (RequestTooLarge, "send smaller requests: lower publish.batch_megabytes"),
     429: (EngineBusy, "the engine is overloaded; run again later"),
     502: (EngineBusy, "a proxy cannot reach the engine; run again later"),
     503: (EngineBusy, "the engine is not ready (no master or shards not started); run again later"),

@@ -26,6 +26,8 @@ class GateSettings(Settings):
     max_unseen: float | None = Setting(
         default=0.5, ge=0.0, le=1.0, description="largest share of documents whose ids the serving generation lacks"
     )
+    min_calibration: float | None = Setting(default=0.5, gt=0.0, description="smallest predicted over observed rate")
+    max_calibration: float | None = Setting(default=2.0, gt=0.0, description="largest predicted over observed rate")
 
 
 class PublishSettings(Settings):

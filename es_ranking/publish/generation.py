@@ -1,0 +1,205 @@
+"""Generations: one published set of ranks, its indices, and what the engine itself knows of it.
+
+Nothing is remembered outside the engine. A generation is three indices (documents with ranks, reasons, users); it
+serves while the alias points at them. While it is written its indices stand behind a private alias `<index>-writing`:
+writers address only that one, so that a swept index is never created again by a late bulk, and whatever still has such
+an alias is half-written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from es_ranking.engine.contract import Engine, IndexState
+from es_ranking.engine.errors import IndexMissing
+from segments.errors import ContractBroken, Refused, UsageError
+
+META = "es_ranking"
+WRITING = "-writing"
+_ALIAS = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
+_RUN = re.compile(r"\d{8}T\d{6}")
+
+
+@dataclass(frozen=True, order=True)
+class Generation:
+    """Which generation: ordered by run, then by the number of its publishing.
+
+    Attributes:
+        run: the run that made it, `20171127T000000`.
+        number: 1, 2, …: the same night published again is a later generation of the same run.
+    """
+
+    run: str
+    number: int
+    alias: str
+
+    def __post_init__(self) -> None:
+        if not _RUN.fullmatch(self.run):
+            raise UsageError(f"not a run: {self.run!r}", hint="runs look like 20171127T000000")
+        if not _ALIAS.fullmatch(self.alias):
+            raise UsageError(
+                f"not a name for an index alias: {self.alias!r}", hint="lower-case letters, digits and -_."
+            )
+
+    @property
+    def id(self) -> str:
+        """Its name for people and commands, also the name of its main index."""
+        return f"{self.alias}-{self.run.lower()}-{self.number}"
+
+    @property
+    def index(self) -> str:
+        return self.id
+
+    @property
+    def why_index(self) -> str:
+        return f"{self.alias}-why-{self.run.lower()}-{self.number}"
+
+    @property
+    def users_index(self) -> str:
+        return f"{self.alias}-users-{self.run.lower()}-{self.number}"
+
+    @property
+    def indices(self) -> dict[str, str]:
+        """alias → index, for every index of the generation."""
+        return {
+            self.alias: self.index,
+            why_alias(self.alias): self.why_index,
+            users_alias(self.alias): self.users_index,
+        }
+
+    def next(self) -> Generation:
+        return Generation(self.run, self.number + 1, self.alias)
+
+
+@dataclass(frozen=True)
+class GenerationMeta:
+    """What a generation's main index tells of itself, in its mapping's `_meta.es_ranking`.
+
+    Attributes:
+        generation: the id.
+        run: the run that made it.
+        as_of: the run's clock, ISO.
+        default_variant: whose `all` the alias field `recommended` points at.
+        rank_fields: variant → segments.
+        catalogue: `segments.catalogue.Catalogue` as JSON.
+        documents: how many documents it must hold.
+    """
+
+    generation: str
+    alias: str
+    run: str
+    number: int
+    as_of: str
+    default_variant: str
+    rank_fields: dict[str, list[str]]
+    catalogue: dict[str, Any]
+    documents: int
+
+    def to_meta(self) -> dict[str, Any]:
+        """The mapping's `_meta`."""
+        return {META: asdict(self)}
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any], *, where: str) -> Self:
+        """From a mapping's `_meta`.
+
+        Raises:
+            ContractBroken: not one of ours.
+        """
+        try:
+            return cls(**meta[META])
+        except (KeyError, TypeError) as error:
+            raise ContractBroken("the index was not published by es-ranking", where=where) from error
+
+
+@dataclass(frozen=True)
+class Published:
+    """A generation found in the engine."""
+
+    generation: Generation
+    meta: GenerationMeta
+    serving: bool
+    half: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row `es-ranking generations` prints."""
+        return {
+            "generation": self.generation.id,
+            "alias": self.generation.alias,
+            "run": self.generation.run,
+            "number": self.generation.number,
+            "as_of": self.meta.as_of,
+            "state": "serving" if self.serving else "half-written" if self.half else "kept",
+            "documents": self.meta.documents,
+            "rank_fields": sum(len(segments) for segments in self.meta.rank_fields.values()),
+        }
+
+
+def why_alias(alias: str) -> str:
+    """Where the reasons of the serving generation are read."""
+    return f"{alias}-why"
+
+
+def users_alias(alias: str) -> str:
+    """Where the users' segments of the serving generation are read."""
+    return f"{alias}-users"
+
+
+def generations(engine: Engine, alias: str) -> list[Published]:
+    """All generations of an alias, oldest first, half-written ones included."""
+    shape = re.compile(re.escape(alias) + r"-(\d{8}t\d{6})-(\d+)")
+    found = []
+    for state in engine.indices(f"{alias}-*"):
+        match = shape.fullmatch(state.name)
+        if match and META in (state.mapping.get("_meta") or {}):
+            found.append(_published(state, Generation(match.group(1).upper(), int(match.group(2)), alias)))
+    return sorted(found, key=lambda published: published.generation)
+
+
+def serving(engine: Engine, alias: str) -> Published | None:
+    """The generation the alias points at; None if there is no such alias.
+
+    Raises:
+        Refused: the name belongs to a plain index, or to an alias over something else.
+    """
+    indices = engine.get_alias(alias)
+    if not indices:
+        if engine.exists(alias):
+            raise Refused("an index has this name, so no alias can", where=alias, hint="choose another alias")
+        return None
+    ours = [published for published in generations(engine, alias) if published.serving]
+    if len(ours) != 1 or len(indices) != 1:
+        raise Refused(
+            f"the alias points at {', '.join(indices)}, not at one generation of ours",
+            where=alias,
+            hint="choose another alias, or remove this one",
+        )
+    return ours[0]
+
+
+def serving_meta(engine: Engine, alias: str) -> GenerationMeta:
+    """What the serving generation tells of itself: variants, segments, catalogue.
+
+    Raises:
+        IndexMissing: nothing is published under the alias.
+        ContractBroken: the index is not one of ours.
+    """
+    try:
+        mapping = engine.get_mapping(alias)
+    except IndexMissing as error:
+        raise IndexMissing(
+            "nothing is published under this name", where=alias, hint="es-ranking nightly run"
+        ) from error
+    return GenerationMeta.of(mapping.get("_meta") or {}, where=alias)
+
+
+def _published(state: IndexState, generation: Generation) -> Published:
+    return Published(
+        generation=generation,
+        meta=GenerationMeta.of(state.mapping["_meta"], where=state.name),
+        serving=generation.alias in state.aliases,
+        half=any(name.endswith(WRITING) for name in state.aliases),
+    )

@@ -1,0 +1,45 @@
+"""The whole publish from one machine, without Spark: begin, write, finish, or clean up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from es_ranking.engine.contract import Engine
+from es_ranking.publish.plan import PublishPlan
+from es_ranking.publish.settings import PublishSettings
+from es_ranking.publish.switch import Finished, abort, begin, finish
+from es_ranking.publish.write import Documents, write_documents
+from segments.errors import RankingError
+
+log = logging.getLogger("es_ranking.publish")
+
+
+def publish(
+    engine: Engine,
+    plan: PublishPlan,
+    *,
+    documents: Documents,
+    reasons: Documents = (),
+    users: Documents = (),
+    settings: PublishSettings,
+    figures: Mapping[str, float] | None = None,
+) -> Finished:
+    """Executes the plan with (id, document) streams; whatever goes wrong, the previous generation serves on.
+
+    Raises:
+        Refused: a gate said no, counts do not reconcile, or a newer publish came first; the half generation is gone.
+    """
+    targets = begin(engine, plan)
+    try:
+        report = write_documents(engine, targets.main, documents, settings=settings)
+        write_documents(engine, targets.why, reasons, settings=settings)
+        write_documents(engine, targets.users, users, settings=settings)
+        return finish(engine, plan, settings, report=report, figures=figures)
+    except BaseException:
+        try:
+            abort(engine, plan)
+        except RankingError as error:
+            # The reason that brought us here matters more; the next publish sweeps what is left.
+            log.warning("the half-written %s stays until the next publish: %s", plan.generation, error)
+        raise

@@ -1,0 +1,231 @@
+"""What a publish will do, as a value: printed by `--dry-run`, stored with a run, compared, then executed as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from es_ranking.engine.contract import Engine
+from es_ranking.publish.generation import (
+    Generation,
+    GenerationMeta,
+    Published,
+    generations,
+    serving,
+    users_alias,
+    why_alias,
+)
+from es_ranking.publish.settings import PublishSettings
+from es_ranking.schema import checked_limit, count_fields, main_mapping, rank_fields, side_mapping
+from segments.catalogue import Catalogue
+from segments.errors import ContractBroken, Refused
+
+# Without a serving generation to measure: bytes of a document, and of each of its rank fields (value and point).
+_DOCUMENT_BYTES, _RANK_BYTES = 700, 20
+# While segments merge, old and new lie side by side.
+_MERGE_ROOM = 2.0
+_DOCUMENTS_A_SECOND = 4_000
+
+
+@dataclass(frozen=True)
+class PublishPlan:
+    """Everything a publish needs to know; plain values, so it goes to workers, files and people alike.
+
+    Attributes:
+        generation: id of the new generation.
+        replaces: id of the generation that serves now, None for the first.
+        indices: alias → new index.
+        bodies: alias → body the index is created with.
+        documents: how many documents the main index must hold before the switch.
+        users: how many documents the users index must hold.
+        sweeps: half-written indices of this or earlier runs that go first.
+        retires: generations that go after the switch.
+        bytes_needed: disk the new generation takes while it is written, estimated.
+        bytes_free: disk the engine has, None if it does not tell.
+        seconds: expected time of the writing, estimated.
+    """
+
+    generation: str
+    alias: str
+    run: str
+    number: int
+    replaces: str | None
+    why: str
+    documents: int
+    users: int
+    fields: int
+    field_limit: int
+    rank_fields: int
+    bytes_needed: int
+    bytes_free: int | None
+    seconds: int
+    indices: dict[str, str]
+    sweeps: tuple[str, ...] = ()
+    retires: tuple[str, ...] = ()
+    bodies: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def target(self) -> Generation:
+        return Generation(self.run, self.number, self.alias)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON; `from_dict` gives the same plan back."""
+        values = asdict(self)
+        return {**values, "sweeps": list(self.sweeps), "retires": list(self.retires)}
+
+    def summary(self) -> dict[str, Any]:
+        """The plan without the index bodies: what `--dry-run` prints."""
+        return {key: value for key, value in self.to_dict().items() if key not in {"bodies", "number"}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """A stored plan."""
+        return cls(**{**values, "sweeps": tuple(values["sweeps"]), "retires": tuple(values["retires"])})
+
+
+def plan_publish(
+    engine: Engine,
+    alias: str,
+    *,
+    run: str,
+    as_of: str,
+    catalogue: Catalogue,
+    default_variant: str,
+    documents: int,
+    users: int,
+    settings: PublishSettings,
+) -> PublishPlan:
+    """Looks at the engine and says what publishing this run would do. Changes nothing.
+
+    Args:
+        documents: items to publish, each exactly one document.
+        users: users whose segments are published beside.
+
+    Raises:
+        ContractBroken: nothing to publish.
+        Refused: a newer run serves already, the fields do not fit, the disk is too small, or the name is taken.
+    """
+    if documents < 1:
+        raise ContractBroken("there is not one document to publish", where=alias)
+    found = generations(engine, alias)
+    now = serving(engine, alias)
+    generation = _next(alias, run, found)
+    refuse_older(generation, now)
+    ranks = rank_fields(catalogue)
+    meta = GenerationMeta(
+        generation=generation.id,
+        alias=alias,
+        run=run,
+        number=generation.number,
+        as_of=as_of,
+        default_variant=default_variant,
+        rank_fields=ranks,
+        catalogue=catalogue.model_dump(mode="json"),
+        documents=documents,
+    )
+    mapping = main_mapping(
+        ranks,
+        default_variant=default_variant,
+        keyword_attributes=settings.keyword_attributes,
+        index_ranks=settings.index_rank_fields,
+        meta=meta.to_meta(),
+    )
+    limit = checked_limit(mapping, limit=settings.field_limit, may_raise=settings.raise_field_limit)
+    fields = sum(len(segments) for segments in ranks.values())
+    needed = _bytes_needed(engine, now, documents=documents, rank_fields=fields)
+    free = _checked_space(engine, needed, settings)
+    return PublishPlan(
+        generation=generation.id,
+        alias=alias,
+        run=run,
+        number=generation.number,
+        replaces=now.generation.id if now else None,
+        why=_reason(generation, now),
+        documents=documents,
+        users=users,
+        fields=count_fields(mapping),
+        field_limit=limit,
+        rank_fields=fields,
+        bytes_needed=needed,
+        bytes_free=free,
+        seconds=round((2 * documents + users) / _DOCUMENTS_A_SECOND) + 1,
+        indices=generation.indices,
+        sweeps=tuple(p.generation.id for p in found if p.half and not p.serving and p.generation < generation),
+        retires=tuple(_retired(found, now, settings.keep_generations)),
+        bodies={
+            alias: _body(mapping, settings, limit=limit),
+            why_alias(alias): _body(side_mapping("ranks", meta.to_meta()), settings),
+            users_alias(alias): _body(side_mapping("segments", meta.to_meta()), settings),
+        },
+    )
+
+
+def refuse_older(generation: Generation, now: Published | None) -> None:
+    """The generation guard: an older job never replaces a newer generation.
+
+    Raises:
+        Refused: the serving generation is newer.
+    """
+    if now is not None and now.generation >= generation:
+        raise Refused(
+            f"{now.generation.id} serves already and is newer than {generation.id}; nothing was changed",
+            where=generation.alias,
+            hint="roll back first if the older ranks shall serve: es-ranking rollback",
+        )
+
+
+def _next(alias: str, run: str, found: list[Published]) -> Generation:
+    numbers = [published.generation.number for published in found if published.generation.run == run]
+    return Generation(run, max(numbers, default=0) + 1, alias)
+
+
+def _reason(generation: Generation, now: Published | None) -> str:
+    if now is None:
+        return "nothing is published under this name yet"
+    if now.generation.run == generation.run:
+        return "the same run is published again"
+    return f"run {generation.run} is newer than the serving run {now.generation.run}"
+
+
+def _retired(found: list[Published], now: Published | None, keep: int) -> list[str]:
+    """Complete generations beyond the ones kept: the new one, then the one serving until now, then the newest."""
+    others = [p for p in found if not p.half and not p.serving]
+    order = [*([now] if now else []), *reversed(others)]
+    return sorted(p.generation.id for p in order[keep - 1 :])
+
+
+def _bytes_needed(engine: Engine, now: Published | None, *, documents: int, rank_fields: int) -> int:
+    each = float(_DOCUMENT_BYTES + _RANK_BYTES * rank_fields)
+    if now is not None:
+        size = engine.size(now.generation.index)
+        if size.documents:
+            each = max(each / 2, size.bytes / size.documents)
+    return round(documents * each * _MERGE_ROOM)
+
+
+def _checked_space(engine: Engine, needed: int, settings: PublishSettings) -> int | None:
+    disk = engine.disk()
+    if disk is None:
+        return None
+    left = disk.free - settings.min_disk_free_share * disk.total
+    if needed > left:
+        raise Refused(
+            f"not enough disk: about {needed / 1e6:,.0f} MB needed, {max(0.0, left) / 1e6:,.0f} MB may be used",
+            where=engine.url,
+            hint="remove old generations or indices, or lower publish.min_disk_free_share",
+        )
+    return disk.free
+
+
+def _body(mapping: Mapping[str, Any], settings: PublishSettings, *, limit: int = 1_000) -> dict[str, Any]:
+    """While loading: no refresh, no replicas; both are set when the generation is complete."""
+    return {
+        "settings": {
+            "index.number_of_shards": settings.shards,
+            "index.number_of_replicas": 0,
+            "index.refresh_interval": "-1",
+            "index.mapping.total_fields.limit": limit,
+        },
+        "mappings": dict(mapping),
+    }

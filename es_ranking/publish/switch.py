@@ -1,0 +1,211 @@
+"""Begin, finish or abort a generation. It becomes visible all at once, or not at all.
+
+Everything before the last call leaves the serving generation untouched, so a crash at any moment changes nothing that
+a query can see. The last call is one atomic change of aliases that also is a compare-and-swap: it removes the alias
+from the generation the plan saw (which must still have it), and adds it as the only write index; if somebody else
+switched meanwhile, or swept this generation, the engine refuses the whole change.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from es_ranking.engine.contract import Engine
+from es_ranking.engine.errors import Conflict, EngineBusy, EngineRejected, EngineUnreachable, IndexMissing
+from es_ranking.publish.gates import Verdict, check_gates, verdict_rows
+from es_ranking.publish.generation import (
+    WRITING,
+    Generation,
+    generations,
+    serving,
+    users_alias,
+    why_alias,
+)
+from es_ranking.publish.plan import PublishPlan, refuse_older
+from es_ranking.publish.settings import PublishSettings
+from es_ranking.publish.write import WriteReport, swept
+from segments.errors import Refused
+
+log = logging.getLogger("es_ranking.publish")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where writers write: private aliases that vanish with the generation. Plain strings, so they go to workers."""
+
+    main: str
+    why: str
+    users: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A generation that serves now."""
+
+    generation: str
+    replaced: str | None
+    documents: int
+    verdicts: tuple[Verdict, ...] = ()
+    retired: tuple[str, ...] = ()
+    seconds: float = 0.0
+    report: WriteReport = field(default_factory=WriteReport)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the step report and the command line."""
+        return {
+            "generation": self.generation,
+            "replaced": self.replaced,
+            "documents": self.documents,
+            "written": self.report.written,
+            "refused": self.report.refused,
+            "retried": self.report.retried,
+            "gates": verdict_rows(self.verdicts),
+            "retired": list(self.retired),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def targets_of(plan: PublishPlan) -> Targets:
+    """The private aliases of the plan's generation."""
+    alias = plan.alias
+    names = (plan.indices[name] + WRITING for name in (alias, why_alias(alias), users_alias(alias)))
+    return Targets(*names)
+
+
+def begin(engine: Engine, plan: PublishPlan) -> Targets:
+    """Sweeps half-written leftovers and creates the generation's indices, behind private aliases only.
+
+    Raises:
+        Refused: a newer generation serves by now.
+        Conflict: somebody publishes the same run at this very moment.
+    """
+    refuse_older(plan.target, serving(engine, plan.alias))
+    for name in plan.sweeps:
+        log.info("removing the half-written %s", name)
+        remove(engine, _generation(plan.alias, name))
+    # The main index first: it is what tells that a generation exists, so its side indices are never orphans.
+    for alias in (plan.alias, why_alias(plan.alias), users_alias(plan.alias)):
+        index = plan.indices[alias]
+        engine.create_index(index, {**plan.bodies[alias], "aliases": {index + WRITING: {}}})
+    return targets_of(plan)
+
+
+def finish(
+    engine: Engine,
+    plan: PublishPlan,
+    settings: PublishSettings,
+    *,
+    report: WriteReport,
+    figures: Mapping[str, float] | None = None,
+) -> Finished:
+    """Refreshes, reconciles the counts, passes the gates, and switches.
+
+    Args:
+        report: what the writers say, for the share of refused documents.
+        figures: what the night knows for the gates, such as `calibration`.
+
+    Raises:
+        Refused: counts do not reconcile, a gate failed, a newer generation serves, or this one was overtaken.
+    """
+    began = time.perf_counter()
+    allowed = int(settings.max_refused_share * plan.documents)
+    if report.refused > allowed:
+        first = report.ledger[0] if report.ledger else None
+        told = f", the first is {first.id}: {first.reason}" if first else ""
+        raise Refused(
+            f"the engine refused {report.refused} documents, {allowed} are allowed{told}", where=plan.generation
+        )
+    for index in plan.indices.values():
+        try:
+            engine.refresh(index)
+        except IndexMissing as error:
+            raise swept(index) from error
+    documents = _reconcile(engine, plan, refused=report.refused)
+    verdicts = check_gates(engine, plan, settings.gates, figures)
+    for index in plan.indices.values():
+        settled = {"index.refresh_interval": settings.refresh_interval, "index.number_of_replicas": settings.replicas}
+        engine.put_settings(index, settled)
+    _switch(engine, plan)
+    retired = retire(engine, plan)
+    return Finished(
+        plan.generation, plan.replaces, documents, tuple(verdicts), tuple(retired), time.perf_counter() - began, report
+    )
+
+
+def abort(engine: Engine, plan: PublishPlan) -> None:
+    """Removes the half-written generation; one that serves already is left alone. May be called twice."""
+    now = serving(engine, plan.alias)
+    if now is None or now.generation != plan.target:
+        remove(engine, plan.target)
+
+
+def retire(engine: Engine, plan: PublishPlan) -> list[str]:
+    """Removes the generations the plan retires, never one that serves."""
+    now = serving(engine, plan.alias)
+    retired = [name for name in plan.retires if now is None or name != now.generation.id]
+    for name in retired:
+        remove(engine, _generation(plan.alias, name))
+    return retired
+
+
+def remove(engine: Engine, generation: Generation) -> None:
+    """Deletes a generation's indices, the main one last: while it is there, the others are known."""
+    for index in (generation.users_index, generation.why_index, generation.index):
+        engine.delete_index(index, missing_ok=True)
+
+
+def _reconcile(engine: Engine, plan: PublishPlan, *, refused: int) -> int:
+    documents = engine.count(plan.generation)
+    users = engine.count(plan.indices[users_alias(plan.alias)])
+    wrong = []
+    if documents != plan.documents - refused:
+        wrong.append(f"{documents} documents instead of {plan.documents - refused}")
+    if users != plan.users:
+        wrong.append(f"{users} users instead of {plan.users}")
+    if wrong:
+        raise Refused(
+            f"the counts do not reconcile: {', '.join(wrong)}",
+            where=plan.generation,
+            hint="the previous ranks keep serving; publish again",
+        )
+    return documents
+
+
+def _switch(engine: Engine, plan: PublishPlan) -> None:
+    now = serving(engine, plan.alias)
+    refuse_older(plan.target, now)
+    found = now.generation.id if now else None
+    if found != plan.replaces:
+        raise Refused(
+            f"{found or 'nothing'} serves by now, not {plan.replaces or 'nothing'} as planned; nothing was changed",
+            where=plan.alias,
+            hint="publish again",
+        )
+    old = now.generation.indices if now else {}
+    actions: list[dict[str, Any]] = []
+    for alias, index in plan.indices.items():
+        if alias in old:
+            actions.append({"remove": {"index": old[alias], "alias": alias, "must_exist": True}})
+        actions.append({"remove": {"index": index, "alias": index + WRITING, "must_exist": True}})
+        # Only one index behind an alias may be its write index: two first publishers cannot both add theirs.
+        actions.append({"add": {"index": index, "alias": alias, "is_write_index": True}})
+    try:
+        engine.update_aliases(actions)
+    except (IndexMissing, Conflict, EngineRejected) as error:
+        raise Refused(f"somebody else switched first: {error.what}", where=plan.alias, hint="publish again") from error
+    except (EngineUnreachable, EngineBusy):
+        # The answer was lost, not necessarily the change.
+        if engine.get_alias(plan.alias) != [plan.generation]:
+            raise
+
+
+def _generation(alias: str, name: str) -> Generation:
+    run, number = name.removeprefix(f"{alias}-").rsplit("-", 1)
+    return Generation(run.upper(), int(number), alias)
+
+
+__all__ = ["Finished", "Targets", "abort", "begin", "finish", "generations", "remove", "retire", "targets_of"]
