@@ -28,7 +28,9 @@ class VariantRecipe(Settings):
     scorer: Literal["model", "sales", "counts"] = Setting(
         description="model: calibrated pCTR; sales: purchase lines of the last weeks; counts: clicks over impressions"
     )
-    families: tuple[str, ...] = Setting(default=("all",), description="segment families, the first that fits a user wins")
+    families: tuple[str, ...] = Setting(
+        default=("all",), description="segment families, the first that fits a user wins"
+    )
     bandit: Literal["none", "thompson"] = "none"
 
     @model_validator(mode="after")
@@ -56,7 +58,7 @@ class Recipe(Settings):
     source: SourceSettings
     families: dict[str, FamilySettings]
     features: FeatureSettings = FeatureSettings()
-    shelves: dict[Literal["product", "banner"], ShelfRecipe]
+    shelves: dict[str, ShelfRecipe] = Setting(description="by item kind: product, banner")
     variants: dict[str, VariantRecipe]
     default_variant: str = Setting(description="`recommended` points at this variant's segment `all`")
     publish: PublishSettings = PublishSettings()
@@ -65,6 +67,8 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _names_meet(self) -> Self:
+        if not self.shelves or set(self.shelves) - {"product", "banner"}:
+            raise ValueError("shelves are `product`, `banner`, or both")
         for name, variant in self.variants.items():
             unknown = set(variant.families) - set(self.families) - {"all"}
             if unknown:

@@ -1,0 +1,108 @@
+"""Step 8: writes the ranks into the engine as a new generation, and switches to it at once or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from es_ranking.engine.connect import config_of, connect
+from es_ranking.publish.plan import PublishPlan, plan_publish
+from es_ranking.publish.switch import abort, begin, finish
+from es_ranking.scripts.store import put_scripts
+from segments.catalogue import Catalogue
+from segments.errors import RankingError
+from spark_jobs.es_ranks import WHY_STRUCT, main_documents, user_documents, why_documents, write_frame
+from spark_jobs.history import current_segments
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from es_ranking.engine.contract import Engine
+    from spark_jobs.night import Night
+
+
+def run(night: Night) -> dict[str, object]:
+    """Publishes every shelf. A crash at any moment leaves the previous generation serving.
+
+    Raises:
+        Refused: a newer generation serves, a gate failed, the counts do not reconcile, or fields or disk do not fit.
+        EngineUnreachable: nothing answers.
+    """
+    engine = connect(opaque_id=f"es-ranking-{night.run}")
+    put_scripts(engine)
+    return {kind: _publish(night, engine, kind) for kind in sorted(night.recipe.shelves)}
+
+
+def plan_of(night: Night, engine: Engine, kind: str) -> PublishPlan:
+    """What publishing this shelf would do; changes nothing."""
+    documents = night.warehouse.read("item_features", night.run).where(F.col("item_kind") == kind).count()
+    return plan_publish(
+        engine,
+        night.recipe.shelves[kind].index,
+        run=night.run,
+        as_of=night.as_of.isoformat(),
+        catalogue=Catalogue.load(night.folder("segments") / "catalogue.json"),
+        default_variant=night.recipe.default_variant,
+        documents=documents,
+        users=_users(night).count(),
+        settings=night.recipe.publish,
+    )
+
+
+def _publish(night: Night, engine: Engine, kind: str) -> dict[str, object]:
+    settings, config = night.recipe.publish, config_of(opaque_id=f"es-ranking-{night.run}")
+    plan = plan_of(night, engine, kind)
+    targets = begin(engine, plan)
+    try:
+        write_frame(_reasons(night, kind), why_documents(settings.why_places), engine=config, target=targets.why,
+                    settings=settings)  # fmt: skip
+        write_frame(_users(night), user_documents, engine=config, target=targets.users, settings=settings)
+        report = write_frame(
+            _documents(night, kind), main_documents(settings.keyword_attributes), engine=config, target=targets.main,
+            settings=settings,
+        )  # fmt: skip
+        finished = finish(engine, plan, settings, report=report)
+    except RankingError:
+        abort(engine, plan)
+        raise
+    except Exception as error:
+        # A writer failed in its worker: the engine itself says whether it still answers (exit code 5) or not.
+        engine.info()
+        abort(engine, plan)
+        last = str(error).strip().splitlines()
+        cause = next((line for line in reversed(last) if "Error" in line or "errors." in line), last[0])
+        raise RankingError(f"writing {plan.generation} failed: {cause.strip()}", where=engine.url) from error
+    return {**finished.to_dict(), "rank_fields": plan.rank_fields, "why": plan.why}
+
+
+def _documents(night: Night, kind: str) -> DataFrame:
+    """One row an item of the shelf: its columns, its list, and all its ranks."""
+    tables = night.warehouse
+    ranks = tables.read("ranks", night.run).where(F.col("item_kind") == kind)
+    by_item = ranks.groupBy("item_id").agg(F.collect_list(F.struct("variant", "segment", "final")).alias("ranks"))
+    lists = tables.read("item_features", night.run).where(F.col("item_kind") == kind).select("item_id", "list")
+    items = tables.read("items", night.run).where(F.col("kind") == kind).drop("vector")
+    return items.join(F.broadcast(lists), "item_id").join(by_item, "item_id", "left")
+
+
+def _reasons(night: Night, kind: str) -> DataFrame:
+    ranks = night.warehouse.read("ranks", night.run).where(F.col("item_kind") == kind)
+    first = ranks.where(F.col("rank") <= night.recipe.publish.why_places)
+    return first.groupBy("item_id").agg(F.collect_list(F.struct(*WHY_STRUCT)).alias("reasons"))
+
+
+def _users(night: Night) -> DataFrame:
+    current = current_segments(night.warehouse.read("user_segments", night.run), night.as_of)
+    return current.groupBy("user_id").agg(F.collect_list(F.struct("family", "segment")).alias("segments"))
+
+
+def main() -> None:
+    """`spark-submit` this file for the step alone."""
+    from spark_jobs.night import submit
+
+    submit("publish", run)
+
+
+if __name__ == "__main__":
+    main()
