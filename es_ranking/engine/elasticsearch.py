@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,8 @@ _JSON = {"accept": "application/json", "content-type": "application/json"}
 _LINES = {"accept": "application/json", "content-type": "application/x-ndjson"}
 _BUSY = frozenset({429, 502, 503, 504})
 _PAUSES = (0.2, 0.8, 2.0)
+# The client warns of every failed try; we raise one error that says what to do.
+logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class ElasticsearchEngine:
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
     def info(self) -> Answer:
-        return self._read("GET", "/")
+        return self._once("GET", "/")
 
     def search(self, index: str, body: Body, *, timeout_seconds: float | None = None) -> Answer:
         return self._read("POST", f"/{_path(index)}/_search", body, timeout=timeout_seconds)
@@ -150,7 +153,7 @@ class ElasticsearchEngine:
                 raise
 
     def exists(self, index: str) -> bool:
-        return bool(self._call("HEAD", f"/{_path(index)}", missing_ok=True).meta.status == 200)
+        return bool(self._call("HEAD", f"/{_path(index)}", missing_ok=True, repeatable=True).meta.status == 200)
 
     def indices(self, pattern: str) -> list[IndexState]:
         params = {"ignore_unavailable": "true", "allow_no_indices": "true", "flat_settings": "true"}
@@ -171,7 +174,7 @@ class ElasticsearchEngine:
         self._read("PUT", f"/{_path(index)}/_settings", settings)
 
     def get_alias(self, alias: str) -> list[str]:
-        response = self._call("GET", f"/_alias/{_path(alias)}", missing_ok=True)
+        response = self._call("GET", f"/_alias/{_path(alias)}", missing_ok=True, repeatable=True)
         return sorted(response.body) if response.meta.status == 200 else []
 
     def update_aliases(self, actions: Sequence[Body]) -> None:
@@ -184,7 +187,7 @@ class ElasticsearchEngine:
         self._read("PUT", f"/_scripts/{_path(script_id)}", {"script": {"lang": lang, "source": source}})
 
     def get_script(self, script_id: str) -> str | None:
-        response = self._call("GET", f"/_scripts/{_path(script_id)}", missing_ok=True)
+        response = self._call("GET", f"/_scripts/{_path(script_id)}", missing_ok=True, repeatable=True)
         return str(response.body["script"]["source"]) if response.meta.status == 200 else None
 
     def size(self, index: str) -> IndexSize:
@@ -234,7 +237,7 @@ class ElasticsearchEngine:
             ignore_status=[*([404] if missing_ok else []), *([408] if late_ok else [])],
             opaque_id=self.config.opaque_id,
         )
-        for pause in (*(_PAUSES if repeatable or method in {"GET", "HEAD"} else ()), None):
+        for pause in (*(_PAUSES if repeatable else ()), None):
             try:
                 return client.perform_request(method, path, params=params, headers=headers, body=body)
             except client_library.ApiError as error:

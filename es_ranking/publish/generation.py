@@ -159,6 +159,16 @@ def generations(engine: Engine, alias: str) -> list[Published]:
     return sorted(found, key=lambda published: published.generation)
 
 
+def published_aliases(engine: Engine) -> list[str]:
+    """Every alias that a generation of ours serves under."""
+    found = set()
+    for state in engine.indices("*"):
+        meta = (state.mapping.get("_meta") or {}).get(META)
+        if meta and meta.get("alias") in state.aliases:
+            found.add(str(meta["alias"]))
+    return sorted(found)
+
+
 def serving(engine: Engine, alias: str) -> Published | None:
     """The generation the alias points at; None if there is no such alias.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from es_ranking.engine.contract import Engine
-from es_ranking.publish.generation import generations, serving, serving_meta
+from es_ranking.publish.generation import generations, serving_meta
 from es_ranking.publish.locally import publish
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.rollback import plan_rollback, rollback
