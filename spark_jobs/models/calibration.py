@@ -40,7 +40,7 @@ class Calibration:
         if not self.knots:
             return platt
         z, p = np.array(self.knots).T
-        return (1.0 - ORDER_KEPT) * np.interp(logits, z, p) + ORDER_KEPT * platt
+        return np.asarray((1.0 - ORDER_KEPT) * np.interp(logits, z, p) + ORDER_KEPT * platt)
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for a checkpoint's sidecar."""
@@ -119,10 +119,7 @@ def _platt(logits: Doubles, label: Doubles, weight: Doubles, *, slope_fixed: boo
                 [curve @ logits, curve.sum()],
             ]
         )
-        if slope_fixed:
-            move = np.array([0.0, gradient[1] / hessian[1, 1]])
-        else:
-            move = np.linalg.solve(hessian, gradient)
+        move = np.array([0.0, gradient[1] / hessian[1, 1]]) if slope_fixed else np.linalg.solve(hessian, gradient)
         move = np.clip(move, -1.0, 1.0)
         slope, shift = max(slope - move[0], 0.05), shift - move[1]
         if np.abs(move).max() < 1e-9:

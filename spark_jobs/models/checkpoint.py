@@ -38,7 +38,7 @@ class Checkpoint:
     settings: ModelSettings
     encoder: Encoder
     model: Ranker
-    calibration: Calibration = Calibration()
+    calibration: Calibration = field(default_factory=Calibration)
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -71,8 +71,7 @@ def to_parts(checkpoint: Checkpoint) -> tuple[str, bytes]:
     encoder = checkpoint.encoder
     tensors = {f"network.{name}": value.detach().contiguous() for name, value in checkpoint.model.state_dict().items()}
     tensors["encoder.seen"] = torch.from_numpy(np.packbits(encoder.seen))
-    tensors["encoder.mean"] = torch.from_numpy(encoder.mean)
-    tensors["encoder.scale"] = torch.from_numpy(encoder.scale)
+    tensors["encoder.knots"] = torch.from_numpy(np.ascontiguousarray(encoder.knots))
     weights = safetensors.torch.save(tensors)
     sidecar = {
         "format": FORMAT,
@@ -123,7 +122,7 @@ def from_parts(
         tensors = safetensors.torch.load(weights)
         bits = np.unpackbits(tensors["encoder.seen"].numpy(), count=encoder.layout.table_rows)
         encoder.seen = bits.astype(np.bool_)
-        encoder.mean, encoder.scale = tensors["encoder.mean"].numpy(), tensors["encoder.scale"].numpy()
+        encoder.knots = tensors["encoder.knots"].numpy()
         prefix = "network."
         model.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     except (safetensors.SafetensorError, KeyError, RuntimeError) as error:

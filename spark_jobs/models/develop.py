@@ -62,9 +62,12 @@ def develop(
         calibration = calibrate(logits, valid.label, weight, method=training.calibration)
         figures = quality(logits, valid)
         honest = honest_figures(logits, valid.label, weight, valid.user, method=training.calibration)
-        metrics |= {"valid_examples": float(len(valid)), "gauc": figures["gauc"], "auc": figures["auc"], **{
-            name: honest[name] for name in ("ece", "mean_ratio", "logloss")
-        }}
+        metrics |= {
+            "valid_examples": float(len(valid)),
+            "gauc": figures["gauc"],
+            "auc": figures["auc"],
+            **{name: honest[name] for name in ("ece", "mean_ratio", "logloss")},
+        }
         curve, epochs = chosen.curve, chosen.epochs
         metrics["rows_per_second"] = float(np.median([point["rows_per_second"] for point in curve]))
     final = refit(model, Encoder(schema), train=examples, epochs=epochs, settings=settings)

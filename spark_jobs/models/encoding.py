@@ -4,13 +4,15 @@ Field f owns the rows offset_f … offset_f + buckets_f + 1: the first is *out o
 training), the second is *neutral* (`any` for a segment, unknown position, a missing value), and value v lies in row
 offset_f + 2 + hash64(v) mod buckets_f. Rows that training never saw are read as out of vocabulary.
 
-Numbers are transformed by sign(x)·ln(1 + |x|), then centred and scaled by the training rows' mean and deviation and
-held within ±8. Missing, NaN and infinite values become 0, the mean. A constant column has scale 1.
+Numbers become normal scores: a value is replaced by the normal quantile of its mid-rank among the training rows, read
+from at most 257 stored quantiles with straight lines between them. Rates, counts and prices of any scale come out alike,
+and an outlier is merely the largest. Missing, NaN and infinite values become 0, the middle; so does a constant column.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import NormalDist
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +26,8 @@ from spark_jobs.models.ranker import Layout, layout_of
 
 Rows = NDArray[np.int32]
 Floats = NDArray[np.float32]
-LIMIT = 8.0
+KNOTS = 257
+SAMPLE = 200_000  # rows the quantiles are taken from
 
 
 class Encoder:
@@ -43,8 +46,8 @@ class Encoder:
         self.out_of_vocabulary: Rows = (np.cumsum(sizes) - sizes).astype(np.int32)
         self.neutral: Rows = (self.out_of_vocabulary + 1).astype(np.int32)
         self.seen: NDArray[np.bool_] = np.ones(self.layout.table_rows, dtype=np.bool_)
-        self.mean: Floats = np.zeros(len(self.numeric), dtype=np.float32)
-        self.scale: Floats = np.ones(len(self.numeric), dtype=np.float32)
+        # Value and score of each knot, (2, N, KNOTS), a short curve padded with its last knot.
+        self.knots: Floats = np.zeros((2, len(self.numeric), KNOTS), dtype=np.float32)
         self._memory: dict[str, dict[str, int]] = {field.name: {} for field in self.categorical}
 
     def roles(self, *roles: Role) -> NDArray[np.bool_]:
@@ -63,20 +66,23 @@ class Encoder:
 
     def known(self, rows: Rows) -> Rows:
         """The rows with those never seen in training replaced by their field's out-of-vocabulary row."""
-        return np.where(self.seen[rows], rows, self.out_of_vocabulary[None, :]).astype(np.int32, copy=False)
+        known = np.where(self.seen[rows], rows, self.out_of_vocabulary[None, :])
+        return np.asarray(known, dtype=np.int32)
 
     def numbers_of(self, table: pa.Table) -> Floats:
-        """Transformed numbers (n, N), NaN where missing or not finite; a column the table lacks is missing."""
+        """Numbers (n, N), NaN where missing or not finite; a column the table lacks is missing."""
         found = np.full((table.num_rows, len(self.numeric)), np.nan, dtype=np.float32)
         for f, field in enumerate(self.numeric):
             if field.name in table.column_names:
-                found[:, f] = _signed_log(table.column(field.name), field.name)
+                found[:, f] = _finite(table.column(field.name), field.name)
         return found
 
     def normalised(self, numbers: Floats) -> Floats:
-        """Centred, scaled, held within ±8, missing as 0; float32 (n, N)."""
-        scaled = np.clip((numbers - self.mean) / self.scale, -LIMIT, LIMIT)
-        return np.nan_to_num(scaled, nan=0.0).astype(np.float32, copy=False)
+        """Normal scores, missing as 0; float32 (n, N)."""
+        scores = np.zeros(numbers.shape, dtype=np.float32)
+        for f in range(numbers.shape[1]):
+            scores[:, f] = np.interp(numbers[:, f], *self.knots[:, f])
+        return np.where(np.isfinite(numbers), scores, np.float32(0.0))
 
     def vectors_of(self, table: pa.Table) -> Floats:
         """All vector fields side by side, (n, W); a missing vector is zeros.
@@ -88,18 +94,17 @@ class Encoder:
         return np.concatenate(blocks, axis=1) if blocks else np.zeros((table.num_rows, 0), dtype=np.float32)
 
     def fit(self, rows: Rows, numbers: Floats) -> None:
-        """Learns from training rows: which embedding rows occur, and the numbers' mean and deviation."""
+        """Learns from training rows: which embedding rows occur, and the numbers' quantiles."""
         seen = np.zeros(self.layout.table_rows, dtype=np.bool_)
         seen[rows.ravel()] = True
         seen[self.out_of_vocabulary] = seen[self.neutral] = True
         self.seen = seen
-        present = np.isfinite(numbers)
-        count = np.maximum(present.sum(0), 1)
-        filled = np.where(present, numbers, 0.0).astype(np.float64)
-        mean = filled.sum(0) / count
-        deviation = np.sqrt((np.square(filled - mean) * present).sum(0) / count)
-        self.mean = mean.astype(np.float32)
-        self.scale = np.where(deviation > 1e-6 * (1.0 + np.abs(mean)), deviation, 1.0).astype(np.float32)
+        sample = numbers[:: max(1, len(numbers) // SAMPLE)]
+        self.knots = (
+            np.stack([_knots(sample[:, f]) for f in range(len(self.numeric))], axis=1)
+            if self.numeric
+            else (np.zeros((2, 0, KNOTS), dtype=np.float32))
+        )
 
     def _column(self, column: pa.ChunkedArray, f: int, field: Field) -> Rows:
         memory, parts = self._memory[field.name], []
@@ -133,13 +138,24 @@ def vector_column(table: pa.Table, field: Field) -> Floats:
     return found
 
 
-def _signed_log(column: pa.ChunkedArray, name: str) -> Floats:
+def _knots(values: Floats) -> Floats:
+    """(2, KNOTS): values at even quantiles, each once, and the normal quantiles of their mid-ranks."""
+    ordered = np.sort(values[np.isfinite(values)])
+    if not ordered.size or ordered[0] == ordered[-1]:
+        return np.zeros((2, KNOTS), dtype=np.float32)
+    x = np.unique(ordered[np.linspace(0, ordered.size - 1, KNOTS).astype(np.int64)])
+    middle = (np.searchsorted(ordered, x, "left") + np.searchsorted(ordered, x, "right")) / (2.0 * ordered.size)
+    y = np.array([NormalDist().inv_cdf(float(u)) for u in np.clip(middle, 1e-3, 1.0 - 1e-3)])
+    return np.stack([np.pad(curve, (0, KNOTS - len(x)), mode="edge") for curve in (x, y)]).astype(np.float32)
+
+
+def _finite(column: pa.ChunkedArray, name: str) -> Floats:
     try:
         values = column.cast(pa.float64()).to_numpy()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ContractBroken(f"numeric field {name} holds {column.type}", where=name) from error
-    finite = np.where(np.isfinite(values), values, np.nan)
-    return np.asarray(np.sign(finite) * np.log1p(np.abs(finite)), dtype=np.float32)
+    largest = np.finfo(np.float32).max
+    return np.asarray(np.where(np.abs(values) < largest, values, np.nan), dtype=np.float32)
 
 
 def table_of(columns: Mapping[str, object]) -> pa.Table:

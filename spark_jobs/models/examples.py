@@ -1,6 +1,6 @@
 """Examples as arrays: what training reads, whatever table they come from.
 
-Columns of the `examples` table become hashed rows and transformed numbers once; batches are then plain tensor
+Columns of the `examples` table become hashed rows and plain numbers once; batches are then plain tensor
 indexing (a loader that collates row by row is some thirty times slower). Item vectors are kept once an item.
 """
 
@@ -30,7 +30,7 @@ class Examples:
 
     Attributes:
         rows: hashed embedding rows (n, C), before unseen ones are replaced.
-        numbers: transformed numbers (n, N), NaN where missing, before normalisation.
+        numbers: numbers (n, N), NaN where missing, before they become normal scores.
         item: line of `vectors` of each row's item, (n,); line 0 is "no vector".
         vectors: item vectors (m, W).
         label: 0 or 1, (n,).

@@ -1,8 +1,8 @@
 """The grid: every item for every segment, equal to row-by-row prediction, near the speed of matrix products.
 
-Whatever belongs to the item alone or the segment alone is computed once. Pairwise terms (FM, two towers) are one matrix
-product for the whole grid. Of a deep part the first layer is a sum of an item half and a segment half; what follows runs
-over the pairs in blocks that stay in the processor's cache, so memory does not grow with the number of items.
+Whatever belongs to the item alone or the segment alone is computed once. Pairwise terms (FM, two towers) are one
+matrix product for the whole grid. Of a deep part the first layer is a sum of an item half and a segment half; what
+follows runs over the pairs in blocks that stay in the processor's cache, so memory does not grow with the items.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Grid:
             found[start : start + rows.num_rows] = self.pairs(encode(self.encoder, rows), part)
         return found
 
-    def pairs(self, items: Batch, segments: Part) -> NDArray[np.float32]:
+    def pairs(self, items: Batch, segments: Part) -> Doubles:
         """Logits (n, k) of encoded items."""
         with torch.inference_mode():
             part = self.model.item_part(items)
@@ -78,7 +78,7 @@ class Grid:
                 found.addmm_(part.vector, segments.vector.T)
             if self._layers and part.hidden is not None and segments.hidden is not None:
                 self._deep(found, part.hidden, segments.hidden)
-            return np.asarray(found.numpy())
+            return np.asarray(found.double().numpy())
 
     def _deep(self, found: Tensor, items: Tensor, segments: Tensor) -> None:
         """Adds the deep part to logits (n, k), block by block."""

@@ -1,6 +1,6 @@
 """Logistic regression on hashed fields: McMahan et al., "Ad Click Prediction: a View from the Trenches", KDD 2013.
 
-    logit = b + Σ_f w_f + Σ_f w_f x_f
+logit = b + Σ_f w_f + Σ_f w_f x_f
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from spark_jobs.models.settings import LogisticSettings
 class Logistic(Ranker):
     """The floor: one weight a field value, numbers and vectors enter linearly."""
 
-    def __init__(self, settings: LogisticSettings, layout: Layout) -> None:  # noqa: ARG002 (every model takes both)
+    def __init__(self, settings: LogisticSettings, layout: Layout) -> None:
+        del settings  # nothing to choose
         super().__init__()
         self.table = fresh_table(layout.table_rows, 0)
         self.item = SideEncoder(layout.item, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from segments.errors import UsageError
@@ -9,7 +10,7 @@ from spark_jobs.models.settings import DeepFMSettings, LogisticSettings, ModelSe
 
 if TYPE_CHECKING:
     from spark_jobs.models.encoding import Encoder
-    from spark_jobs.models.ranker import Ranker
+    from spark_jobs.models.ranker import Layout, Ranker
 
 __all__ = ["MODELS", "ModelSettings", "build", "model_settings"]
 
@@ -41,7 +42,7 @@ def build(settings: ModelSettings, encoder: Encoder, *, seed: int) -> Ranker:
     import torch
 
     _, module, name = MODELS[settings.kind]
-    network: type[Ranker] = getattr(import_module(module), name)
+    network: Callable[[ModelSettings, Layout], Ranker] = getattr(import_module(module), name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return network(settings, encoder.layout)

@@ -13,7 +13,11 @@ from segments.config import Settings
 
 
 def write_run(
-    folder: Path, *, settings: Mapping[str, Settings], metrics: Mapping[str, object], curve: Sequence[Mapping[str, float]]
+    folder: Path,
+    *,
+    settings: Mapping[str, Settings],
+    metrics: Mapping[str, object],
+    curve: Sequence[Mapping[str, float]],
 ) -> None:
     """Writes configuration.yaml, metrics.json, curves.csv and curves.png.
 

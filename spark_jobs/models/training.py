@@ -127,7 +127,7 @@ class _Loop:
         total = torch.zeros((), dtype=torch.float64)
         with torch.random.fork_rng(devices=[]):  # dropout draws from torch's global generator
             torch.manual_seed(self.settings.seed + self.steps)
-            for index in order.split(self.settings.batch_size):
+            for index in torch.split(order, self.settings.batch_size):
                 if len(index) == 1 and len(order) > 1:
                     continue  # batch normalisation needs two rows
                 total += self._step(index) * len(index)

@@ -1,0 +1,135 @@
+"""How fast is the grid on this machine, and how near to what its matrix products could give?
+
+Efficiency is pairs a second · 2(h₁h₂ + h₂h₃ + … + h_last) over the best rate of fp32 square matrix products, measured
+with the same threads in the same run, interleaved with the scoring. Null for models without a deep part.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segments.errors import UsageError
+from spark_jobs.fields import Field, FieldSchema
+from spark_jobs.models.checkpoint import Checkpoint
+from spark_jobs.models.encoding import Encoder
+from spark_jobs.models.grid import ITEMS, Grid
+from spark_jobs.models.ranker import Batch
+from spark_jobs.models.registry import build, model_settings
+
+SIDE = 1536  # of the square matrices
+CHECKED = 64  # items compared with row-by-row prediction
+EVERY = 8  # blocks of items between two looks at the matrix product
+
+
+def bench_scoring(
+    *, items: int, segments: int, model: str, hidden: tuple[int, ...] | None = None, threads: int = 0
+) -> dict[str, object]:
+    """Scores random items × segments with a random network.
+
+    Args:
+        items: how many; made block by block, so that memory shows the grid's own.
+        segments: how many.
+        model: kind.
+        hidden: widths of the deep part; None leaves the model's default.
+        threads: torch threads, 0 leaves torch's choice.
+
+    Returns:
+        pairs_per_second, gemm_peak_gflops, efficiency, max_abs_diff (probabilities), peak_rss_mb, and what was run.
+    """
+    if items < 1 or segments < 1:
+        raise UsageError("there must be at least one item and one segment", hint="--items 100000 --segments 50")
+    if threads:
+        torch.set_num_threads(threads)
+    settings = model_settings({"kind": model, **({"hidden": hidden} if hidden is not None else {})})
+    encoder = Encoder(_schema())
+    network = build(settings, encoder, seed=1)
+    with torch.no_grad():
+        # An untrained network's logits are all alike; wider weights make the comparison mean something.
+        for parameter in network.parameters():
+            if parameter.shape and parameter.shape[0] == encoder.layout.table_rows:
+                parameter.mul_(30.0)
+    grid = Grid(Checkpoint(settings, encoder, network))
+    viewers = grid.segments([{f"segment_{f}": str((s * (f + 3)) % 97) for f in range(3)} for s in range(segments)])
+    random = np.random.default_rng(1)
+    spent, done, peak, checksum = 0.0, 0, 0.0, 0.0
+    grid.pairs(_items(encoder, min(items, 512), random), viewers)  # warm
+    square = torch.randn(SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+    for number, start in enumerate(range(0, items, ITEMS)):
+        batch = _items(encoder, min(ITEMS, items - start), random)
+        if number % EVERY == 0:
+            peak = max(peak, *(_gflops(square) for _ in range(3)))
+        started = time.perf_counter()
+        chance = grid.checkpoint.calibration(grid.pairs(batch, viewers))
+        spent += time.perf_counter() - started
+        checksum += float(chance.sum())
+        done += chance.size
+    widths = [*getattr(settings, "hidden", ()), 1]
+    flops = 2.0 * sum(a * b for a, b in pairwise(widths))
+    rate = done / spent
+    return {
+        "pairs_per_second": rate,
+        "gemm_peak_gflops": peak,
+        "efficiency": rate * flops / (peak * 1e9) if network.tail is not None else None,
+        "max_abs_diff": _largest_difference(grid, segments, random),
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        / (1024.0**2 if sys.platform == "darwin" else 1024.0),
+        "items": items,
+        "segments": segments,
+        "model": model,
+        "threads": torch.get_num_threads(),
+        "mean_probability": checksum / done,
+    }
+
+
+def _schema() -> FieldSchema:
+    items = [Field(name=f"item_{f}", buckets=buckets) for f, buckets in enumerate((65_536, 8192, 2048, 1024, 256, 64))]
+    numbers = [Field(name=f"number_{f}", kind="numeric") for f in range(6)]
+    segments = [Field(name=f"segment_{f}", role="segment", buckets=128) for f in range(3)]
+    return FieldSchema(fields=(*items, *numbers, Field(name="text_vector", kind="vector", width=64), *segments))
+
+
+def _items(encoder: Encoder, n: int, random: np.random.Generator) -> Batch:
+    rows = np.empty((n, len(encoder.categorical)), dtype=np.int32)
+    for f, field in enumerate(encoder.categorical):
+        rows[:, f] = encoder.neutral[f]
+        if field.role == "item":
+            rows[:, f] = encoder.neutral[f] + 1 + random.integers(0, field.buckets, n)
+    numbers = random.standard_normal((n, len(encoder.numeric)), dtype=np.float32)
+    vectors = random.standard_normal((n, 64), dtype=np.float32) * 0.1
+    return Batch(torch.from_numpy(rows), torch.from_numpy(numbers), torch.from_numpy(vectors))
+
+
+def _gflops(square: Tensor) -> float:
+    started = time.perf_counter()
+    torch.mm(square, square)
+    return float(2.0 * SIDE**3 / (time.perf_counter() - started) / 1e9)
+
+
+def _largest_difference(grid: Grid, segments: int, random: np.random.Generator) -> float:
+    """Grid against the network's own forward pass over the expanded rows."""
+    encoder = grid.encoder
+    batch = _items(encoder, CHECKED, random)
+    k = min(segments, 200)
+    chosen = [{f"segment_{f}": str((s * (f + 3)) % 97) for f in range(3)} for s in range(k)]
+    calibration = grid.checkpoint.calibration
+    ours = calibration(grid.pairs(batch, grid.segments(chosen)))
+    import pyarrow as pa
+
+    columns = {name: pa.array([row[name] for row in chosen]) for name in chosen[0]}
+    viewer = encoder.known(encoder.rows_of(pa.table(columns)))
+    segment = encoder.roles("segment")
+    worst = 0.0
+    with torch.inference_mode():
+        for s in range(k):
+            rows = batch.rows.numpy().copy()
+            rows[:, segment] = viewer[s, segment]
+            logits = grid.model(Batch(torch.from_numpy(rows), batch.numeric, batch.vectors)).double().numpy()
+            worst = max(worst, float(np.abs(calibration(logits) - ours[:, s]).max()))
+    return worst
