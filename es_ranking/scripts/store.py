@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from importlib.resources import files
+from weakref import WeakSet
 
 from es_ranking.engine.contract import Engine
+from es_ranking.engine.errors import EngineDenied
 from segments.errors import ContractBroken
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class StoredScript:
 
 DOWNRANK = StoredScript("downrank", 1)
 INTERVAL = StoredScript("interval", 1)
+_ensured: WeakSet[Engine] = WeakSet()
 SCRIPTS = {script.name: script for script in (DOWNRANK, INTERVAL)}
 
 
@@ -50,3 +56,14 @@ def put_scripts(engine: Engine) -> list[str]:
                 hint=f"delete it (DELETE _scripts/{script.id}) once no other version of es-ranking uses it",
             )
     return stored
+
+
+def ensure_scripts(engine: Engine) -> None:
+    """`put_scripts`, once for each engine of this process. A role that may only search relies on the publisher's."""
+    if engine in _ensured:
+        return
+    try:
+        put_scripts(engine)
+    except EngineDenied as error:
+        log.info("cannot look after the stored scripts: %s", error)
+    _ensured.add(engine)

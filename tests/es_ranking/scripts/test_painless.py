@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
@@ -13,14 +14,13 @@ from es_ranking.scripts.store import DOWNRANK, SCRIPTS, put_scripts
 from es_ranking.twiddlers.downrank import demoted_score
 from segments.errors import ContractBroken
 
-INDEX = "test-painless"
+INDEX = f"t-painless-{uuid4().hex[:8]}"
 WORLDS, ITEMS = 60, 40
 
 
 @pytest.fixture(scope="module")
 def worlds(engine: Engine) -> Iterator[dict[int, dict[str, float | None]]]:
     rng = random.Random(17)
-    engine.delete_index(INDEX, missing_ok=True)
     fields = {"properties": {"all": {"type": "double"}}}
     engine.create_index(
         INDEX,

@@ -1,0 +1,163 @@
+"""Who is asking, and which rank field serves him: user → segments → variant → field of the serving generation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from es_ranking.engine.contract import Engine
+from es_ranking.engine.errors import IndexMissing
+from es_ranking.publish.generation import META, GenerationMeta, users_alias, why_alias
+from es_ranking.schema import rank_field
+from segments.assign import Experiment, assign
+from segments.catalogue import Catalogue
+from segments.errors import ContractBroken, RankingError, Refused, UsageError
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The generation behind an alias, as its index describes itself."""
+
+    index: str
+    meta: GenerationMeta
+    catalogue: Catalogue
+
+    @property
+    def users_index(self) -> str:
+        """One document a user, `{"segments": {family: segment}}`."""
+        return side_index(users_alias(self.meta.alias), self.meta.alias, self.meta.generation)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What one request is sorted by.
+
+    Args:
+        alias: the name queries use.
+        index: the concrete index.
+        generation: id of the generation.
+        segment, variant: whose ranks.
+        flags: what went otherwise than asked for, such as `users_unavailable`.
+        forced: the variant was chosen by hand: statistics of an experiment leave this request out.
+    """
+
+    alias: str
+    index: str
+    generation: str
+    segment: str
+    variant: str
+    flags: tuple[str, ...] = ()
+    forced: bool = False
+
+    @property
+    def field(self) -> str:
+        """The rank field."""
+        return rank_field(self.variant, self.segment)
+
+    @property
+    def why_index(self) -> str:
+        """Where the night's reasons for this generation are kept."""
+        return side_index(why_alias(self.alias), self.alias, self.generation)
+
+
+class Audience:
+    """Resolves users; remembers the catalogue of each alias until its generation changes (see `forget`)."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._serving: dict[str, Serving] = {}
+
+    def serving(self, index: str) -> Serving:
+        """The generation behind an alias (or the index itself), as last seen.
+
+        Raises:
+            IndexMissing: no such alias or index.
+            UsageError: several indices stand behind the alias.
+            Refused: nothing was ever published there.
+        """
+        held = self._serving.get(index)
+        if held is None:
+            behind = self.engine.get_alias(index) or [index]
+            if len(behind) > 1:
+                raise UsageError(f"{len(behind)} indices stand behind the alias", where=index, hint=", ".join(behind))
+            held = self._serving[index] = _described(behind[0], self.engine)
+        return held
+
+    def knows(self, index: str) -> bool:
+        """Whether the alias was looked at, so that what is known of it may be out of date."""
+        return index in self._serving
+
+    def forget(self, index: str) -> None:
+        """The alias points elsewhere now: read it again next time."""
+        self._serving.pop(index, None)
+
+    def resolve(
+        self,
+        index: str,
+        *,
+        user: str | None = None,
+        segment: str | None = None,
+        variant: str | None = None,
+        experiment: Experiment | None = None,
+    ) -> Served:
+        """Whose ranks serve this request. An explicit segment or variant wins; nobody in particular gets `all`.
+
+        Raises:
+            UsageError: a variant or segment that the serving generation does not rank for.
+        """
+        try:
+            return self._resolve(index, user, segment, variant, experiment)
+        except UsageError:
+            # the name may be of a generation published since we last looked
+            stale = self._serving.get(index)
+            self.forget(index)
+            if stale is None or self.serving(index).index == stale.index:
+                raise
+            return self._resolve(index, user, segment, variant, experiment)
+
+    def _resolve(
+        self, index: str, user: str | None, segment: str | None, variant: str | None, experiment: Experiment | None
+    ) -> Served:
+        serving = self.serving(index)
+        catalogue, forced = serving.catalogue, variant is not None
+        if variant is None and experiment is not None and user is not None:
+            assigned = assign(user, experiment)
+            variant, forced = assigned.variant, assigned.forced
+        name = variant or serving.meta.default_variant
+        known = [one.id for one in catalogue.segments_of(name)]
+        flags: tuple[str, ...] = ()
+        if segment is None:
+            found, flags = self._segments_of(serving, user) if user is not None else ({}, ())
+            # segments of another night than the generation's are of no use here
+            segment = catalogue.resolve({family: one for family, one in found.items() if one in known}, name)
+        elif segment not in known:
+            raise UsageError.unknown(f"segment of variant {name}", segment, known, where=index)
+        return Served(serving.meta.alias, serving.index, serving.meta.generation, segment, name, flags, forced)
+
+    def _segments_of(self, serving: Serving, user: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
+        try:
+            document = self.engine.get(serving.users_index, user)
+        except IndexMissing:
+            return {}, ("users_unavailable",)
+        segments = (document or {}).get("segments", {})
+        return (segments, ()) if isinstance(segments, Mapping) else ({}, ())
+
+
+def side_index(side_alias: str, alias: str, generation: str) -> str:
+    """The concrete side index of a generation (its id is the alias, the run and the number).
+
+    >>> side_index("products-why", "products", "products-20171127t000000-1")
+    'products-why-20171127t000000-1'
+    """
+    return side_alias + generation.removeprefix(alias)
+
+
+def _described(index: str, engine: Engine) -> Serving:
+    meta = engine.get_mapping(index).get("_meta") or {}
+    if META not in meta:
+        raise Refused("nothing is published under this name", where=index, hint="es-ranking nightly run publishes")
+    described = GenerationMeta.of(meta, where=index)
+    try:
+        return Serving(index, described, Catalogue.of(described.catalogue, where=index))
+    except RankingError as error:
+        raise ContractBroken(f"the mapping's catalogue is broken: {error.what}", where=index) from error

@@ -1,0 +1,120 @@
+"""Reading hits for a planner: a window first, a longer one when the planner asks, never more than the engine allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from es_ranking.engine.contract import Engine
+from es_ranking.query.prepare import Ready
+from es_ranking.scripts.sorts import field_sort
+from es_ranking.twiddlers.contract import Facts, Hit, Twiddler
+from es_ranking.twiddlers.downrank import Downrank
+from es_ranking.twiddlers.interval import IntervalSettings
+from es_ranking.twiddlers.pins import Pins, PinsSettings
+from es_ranking.twiddlers.planner import Plan, Planner
+from es_ranking.twiddlers.settings import Surface
+from segments.errors import RankingError, UsageError
+
+
+class GenerationSwitched(RankingError):
+    """The alias points at another index than the one this request was prepared for. Prepare it again."""
+
+
+@dataclass
+class Reading:
+    """What was read for a plan."""
+
+    plan: Plan
+    response: dict[str, Any]
+    raw: dict[str, dict[str, Any]] = field(default_factory=dict)
+    requests: int = 0
+
+
+def attributes_of(ready: Ready) -> list[str]:
+    """Fields whose doc values the twiddlers of this request look at."""
+    gaps = [one for one in ready.settings if isinstance(one, IntervalSettings)]
+    return list(dict.fromkeys(gap.attribute for one in gaps for gap in one.gaps))
+
+
+def twiddlers_of(engine: Engine, ready: Ready, surface: Surface) -> tuple[list[Twiddler], int]:
+    """The twiddlers that have something to do in this request, and how many requests it took to know."""
+    pins = next((one for one in ready.settings if isinstance(one, PinsSettings)), None)
+    pinned: dict[str, Hit] = {}
+    requests = 0
+    if pins is not None:
+        items = [pin.item for pin in pins.pins]
+        sort = field_sort(ready.served.field, surface.item_field)
+        answer = engine.search(
+            ready.target, ready.asked.pins_body(sort, surface.item_field, items, attributes_of(ready))
+        )
+        check_generation(ready, answer)
+        pinned = {hit.item_id: hit for hit in (hit_of(raw, attributes_of(ready)) for raw in answer["hits"]["hits"])}
+        requests = 1
+    built = [settings.build(Facts(ready.counts, pinned)) for settings in ready.settings]
+    return [one for one in built if not _idle(one)], requests
+
+
+def _idle(twiddler: Twiddler) -> bool:
+    if isinstance(twiddler, Downrank):
+        return not twiddler.by_item
+    return isinstance(twiddler, Pins) and not twiddler.by_slot
+
+
+def read_plan(engine: Engine, ready: Ready, surface: Surface, planner: Planner, *, whole: bool) -> Reading:
+    """Reads until the planner knows every place up to the end of the page.
+
+    Args:
+        whole: also ask for the caller's own fields (plan and fetch in one).
+
+    Raises:
+        UsageError: the page lies deeper than the engine's window.
+        GenerationSwitched: see there.
+    """
+    asked = ready.asked
+    wanted = asked.start + asked.size
+    sort = field_sort(ready.served.field, surface.item_field)
+    attributes = attributes_of(ready)
+    size = min(planner.window(wanted), surface.max_window)
+    requests = 0
+    while True:
+        make = asked.whole_body if whole else asked.plan_body
+        response = engine.search(ready.target, make(sort, attributes, size=size))
+        requests += 1
+        check_generation(ready, response)
+        raw = response["hits"]["hits"]
+        hits = [hit_of(one, attributes) for one in raw]
+        plan = planner.plan(hits, wanted, ended=len(raw) < size)
+        if not plan.needs:
+            by_item = {hit.item_id: one for hit, one in zip(hits, raw, strict=True)}
+            return Reading(plan, response, by_item, requests)
+        if size >= surface.max_window:
+            raise UsageError(
+                f"page too deep: its plan needs more than the first {surface.max_window} hits",
+                where="query body",
+                hint="narrow the query, or show fewer pages",
+            )
+        size = min(plan.needs, surface.max_window)
+
+
+def hit_of(raw: Mapping[str, Any], attributes: Sequence[str]) -> Hit:
+    """A hit sorted by `field_sort`: its score and item id are the sort values."""
+    score, item = raw["sort"][:2]
+    values = raw.get("fields", {})
+    return Hit(
+        item,
+        score if isinstance(score, int | float) else None,
+        {name: tuple(values[name]) for name in attributes if name in values},
+    )
+
+
+def check_generation(ready: Ready, response: Mapping[str, Any]) -> None:
+    """An alias may have been switched since it was looked at: every hit names the index it came from.
+
+    Raises:
+        GenerationSwitched: it was.
+    """
+    hits = response["hits"]["hits"]
+    if hits and hits[0]["_index"] != ready.served.index:
+        raise GenerationSwitched("the generation was switched", where=ready.target)
