@@ -12,7 +12,9 @@ from spark_jobs.night import Night, Step, run_step
 NIGHTLY = ("ingest", "fit_segments", "build_examples", "train", "score", "explore", "filter_lures", "publish")
 # What happened after the clock judges the ranks that were frozen at it.
 JUDGE = ("outcomes", "evaluate")
-STEPS = (*NIGHTLY, *JUDGE, "train_personal", "report")
+# What people look at.
+SHOW = ("showcase", "report")
+STEPS = (*NIGHTLY, *JUDGE, *SHOW, "train_personal")
 
 
 def step_named(name: str) -> Step:
