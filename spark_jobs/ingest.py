@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from segments.errors import Refused
+from spark_jobs.sources.clock import moment
 from spark_jobs.sources.contract import HISTORY
 from spark_jobs.sources.registry import build_source
 
@@ -52,8 +53,7 @@ def refuse_stale(events: DataFrame, as_of: datetime) -> None:
     Raises:
         Refused: no event before `as_of`, or none in the 24 hours before it.
     """
-    clock = F.lit(as_of.strftime("%Y-%m-%d %H:%M:%S.%f")).cast("timestamp")
-    last = events.where(F.col("ts") < clock).agg(F.max("ts").cast("string").alias("last")).first()
+    last = events.where(F.col("ts") < moment(as_of)).agg(F.max("ts").cast("string").alias("last")).first()
     if last is None or last["last"] is None:
         raise Refused(
             f"there are no events before {as_of:%Y-%m-%d %H:%M}", hint="choose a run date inside the period of the data"

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from segments.errors import ContractBroken, Refused, UsageError
+from spark_jobs.whole_files import WholeFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +74,7 @@ class Manifest:
     attempt: str
     rows: int
     columns: list[str]
+    schema: dict[str, Any]
 
 
 class Warehouse:
@@ -80,20 +83,37 @@ class Warehouse:
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark = spark
         self.root = root.rstrip("/")
+        self.files = WholeFiles(spark)
 
     def write(self, frame: DataFrame, table: str, run: str) -> Manifest:
         """Replaces the table of that run. Columns are checked and put in contract order; nulls where forbidden refuse.
 
         Raises:
             ContractBroken: a column is missing or has another type, or a required value is null.
+            Refused: another process has just written the same table of the same run.
         """
         frame = conform(frame, table)
         attempt = f"attempt-{uuid.uuid4().hex[:12]}"
         folder = f"{self._folder(table, run)}/{attempt}"
-        frame.write.mode("error").parquet(folder)
+        # Nulls are counted while the rows pass by on their way to the files, not by reading them again.
+        seen = Observation()
+        required = [name for name in frame.columns if name in _required(table)]
+        nulls = [F.count_if(F.col(name).isNull()).alias(name) for name in required]
+        frame.observe(seen, F.count(F.lit(1)).alias("all rows"), *nulls).write.mode("error").parquet(folder)
+        counted = seen.get
+        if broken := {name: counted[name] for name in required if counted[name]}:
+            self.files.remove(folder)
+            columns = ", ".join(f"{name} ({count} rows)" for name, count in broken.items())
+            raise ContractBroken(f"table {table}: null where a value is required: {columns}", where=f"run {run}")
+        if not self.files.names(folder):
+            raise Refused(
+                f"table {table} is being written by another process",
+                where=f"run {run}",
+                hint="run one night of a run date at a time",
+            )
         rows = self.spark.read.schema(frame.schema).parquet(folder).count()
-        manifest = Manifest(table, run, attempt, rows, frame.columns)
-        self._put(f"{self._folder(table, run)}/manifest.json", json.dumps(asdict(manifest), indent=1))
+        manifest = Manifest(table, run, attempt, rows, frame.columns, frame.schema.jsonValue())
+        self.files.put(f"{self._folder(table, run)}/manifest.json", json.dumps(asdict(manifest), indent=1))
         self._sweep(table, run, keep=attempt)
         return manifest
 
@@ -103,30 +123,35 @@ class Warehouse:
         Raises:
             Refused: the table has not been written for that run.
         """
-        return self.spark.read.parquet(self.folder(table, run))
+        manifest = self._visible(table, run)
+        # The schema is known: no file is opened to find it, and a table without rows needs no file at all.
+        schema = StructType.fromJson(manifest.schema)
+        return self.spark.read.schema(schema).parquet(f"{self._folder(table, run)}/{manifest.attempt}")
 
     def manifest(self, table: str, run: str) -> Manifest | None:
         """The manifest of a run's table, None if there is none."""
-        text = self._get(f"{self._folder(table, run)}/manifest.json")
+        text = self.files.get(f"{self._folder(table, run)}/manifest.json")
         return None if text is None else Manifest(**json.loads(text))
 
     def folder(self, table: str, run: str) -> str:
         """The folder that holds the visible Parquet files of a run's table: what pyarrow readers open."""
-        manifest = self.manifest(table, run)
-        if manifest is None:
-            raise Refused(f"table {table} has not been written for run {run}", where=self.root,
-                          hint="run the earlier steps first: es-ranking nightly run --run-date D")
-        return f"{self._folder(table, run)}/{manifest.attempt}"
+        return f"{self._folder(table, run)}/{self._visible(table, run).attempt}"
 
     def runs(self, table: str) -> list[str]:
         """The runs that have this table, oldest first."""
-        path = self._path(f"{self.root}/{table}")
-        system = self._system(path)
-        if not system.exists(path):
-            return []
-        names = [str(status.getPath().getName()) for status in system.listStatus(path)]
+        names = self.files.names(f"{self.root}/{table}")
         found = (name.removeprefix("run=") for name in names if name.startswith("run="))
         return sorted(run for run in found if self.manifest(table, run) is not None)
+
+    def _visible(self, table: str, run: str) -> Manifest:
+        manifest = self.manifest(table, run)
+        if manifest is None:
+            raise Refused(
+                f"table {table} has not been written for run {run}",
+                where=self.root,
+                hint="run the earlier steps first: es-ranking nightly run --run-date D",
+            )
+        return manifest
 
     def _folder(self, table: str, run: str) -> str:
         if table not in SCHEMAS:
@@ -135,59 +160,21 @@ class Warehouse:
 
     def _sweep(self, table: str, run: str, *, keep: str) -> None:
         """Removes what earlier attempts left: no manifest names them any more."""
-        path = self._path(self._folder(table, run))
-        system = self._system(path)
-        for status in system.listStatus(path):
-            name = str(status.getPath().getName())
+        folder = self._folder(table, run)
+        for name in self.files.names(folder):
             if name.startswith("attempt-") and name != keep:
-                system.delete(status.getPath(), True)
-
-    def _jvm(self) -> Any:
-        return self.spark.sparkContext._jvm
-
-    def _path(self, path: str) -> Any:
-        return self._jvm().org.apache.hadoop.fs.Path(path)
-
-    def _system(self, path: Any) -> Any:
-        return path.getFileSystem(self.spark.sparkContext._jsc.hadoopConfiguration())
-
-    def _put(self, name: str, text: str) -> None:
-        path = self._path(name)
-        system = self._system(path)
-        # Written beside and renamed: a reader of a local disk never sees half a manifest. Object stores put whole.
-        fresh = self._path(f"{name}.{uuid.uuid4().hex[:8]}")
-        stream = system.create(fresh, True)
-        try:
-            stream.write(bytearray(text.encode()))
-        finally:
-            stream.close()
-        rename = self._jvm().org.apache.hadoop.fs.Options.Rename.OVERWRITE
-        gateway = self.spark.sparkContext._gateway
-        options = gateway.new_array(self._jvm().org.apache.hadoop.fs.Options.Rename, 1)
-        options[0] = rename
-        context = self._jvm().org.apache.hadoop.fs.FileContext.getFileContext(
-            path.toUri() if path.toUri().getScheme() else self._jvm().java.net.URI("file:///"),
-            self.spark.sparkContext._jsc.hadoopConfiguration(),
-        )
-        context.rename(context.makeQualified(fresh), context.makeQualified(path), options)
-
-    def _get(self, name: str) -> str | None:
-        path = self._path(name)
-        system = self._system(path)
-        if not system.exists(path):
-            return None
-        stream = system.open(path)
-        try:
-            return str(self._jvm().org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
-        finally:
-            stream.close()
+                self.files.remove(f"{folder}/{name}")
 
 
 def schema_of(table: str) -> StructType:
     """The Spark type of a table's contract columns."""
     if table not in SCHEMAS:
         raise UsageError.unknown("table", table, SCHEMAS)
-    return StructType.fromDDL(" ".join(SCHEMAS[table].split()))
+    return cast("StructType", StructType.fromDDL(" ".join(SCHEMAS[table].split())))
+
+
+def _required(table: str) -> frozenset[str]:
+    return frozenset(field.name for field in schema_of(table).fields if not field.nullable)
 
 
 def conform(frame: DataFrame, table: str) -> DataFrame:

@@ -19,7 +19,9 @@ from segments.config import Settings
 from spark_jobs.sources import journey_banners as banners
 from spark_jobs.sources import journey_files as files
 from spark_jobs.sources import journey_products as products
+from spark_jobs.sources.clock import moment
 from spark_jobs.sources.journey_weeks import DISPLAYS, MAILERS, SIGHTINGS, week_of_sightings
+from spark_jobs.sources.refuse import Judged, judge
 from spark_jobs.tables import conform, schema_of
 
 if TYPE_CHECKING:
@@ -53,11 +55,11 @@ class CompleteJourney:
     def tables(self, spark: SparkSession, until: datetime) -> dict[str, DataFrame]:
         purchases = _purchases(spark, until)
         shown = self._sightings(spark, purchases, until)
-        catalogue = files.read(spark, "products")
+        judged = _judged(spark, purchases)
         events = [
             _impressions(shown),
             _clicks(shown, purchases),
-            _purchase_events(purchases.join(catalogue.select("product_id"), "product_id", "left_semi")),
+            _purchase_events(judged.good),
             *banners.events(spark, until),
         ]
         counts = _exposure_counts(shown, until)
@@ -67,12 +69,12 @@ class CompleteJourney:
             "items": _union("items", [items, banners.items(spark, until)]),
             "users": products.users(spark, purchases),
             "exposure_counts": _union("exposure_counts", [counts, banners.exposure_counts(spark, until)]),
-            "refused": _refused(purchases.join(catalogue, "product_id", "left_anti")),
+            "refused": judged.refused,
         }
         return {name: conform(frame, name) for name, frame in frames.items()}
 
     def lists(self, spark: SparkSession, since: datetime, until: datetime) -> dict[str, DataFrame]:
-        bought = _purchases(spark, until).where(files.start_of(F.col("week")) >= files.moment(since))
+        bought = _purchases(spark, until).where(files.start_of(F.col("week")) >= moment(since))
         listed = _promotions(spark, bought).select("week", "store_id", "product_id").distinct()
         list_id = F.concat(F.lit("s"), "store_id", F.lit("-w"), "week")
         nonempty = F.broadcast(listed.select("week", "store_id").distinct())
@@ -98,7 +100,7 @@ class CompleteJourney:
     def _sightings(self, spark: SparkSession, purchases: DataFrame, until: datetime) -> DataFrame:
         """Sampled impressions and exact counts (see `SIGHTINGS`), of weeks that began before `until`."""
         bought = purchases.select("week", "store_id", "household_id", "product_id").distinct()
-        promotions = _promotions(spark, purchases).where(files.start_of(F.col("week")) < files.moment(until))
+        promotions = _promotions(spark, purchases).where(files.start_of(F.col("week")) < moment(until))
         pass_of_a_week = week_of_sightings(self.settings.impressions_per_visit, self.settings.seed)
         shown = promotions.groupBy("week").cogroup(bought.groupBy("week")).applyInArrow(pass_of_a_week, SIGHTINGS)
         # Events, items and exposure counts all come from this one pass over 319 million impressions.
@@ -108,7 +110,7 @@ class CompleteJourney:
 
 def _purchases(spark: SparkSession, until: datetime) -> DataFrame:
     """Every purchase line before `until`."""
-    lines = files.read(spark, "transactions").where(F.col("ts") < files.moment(until))
+    lines = files.read(spark, "transactions").where(F.col("ts") < moment(until))
     return lines.withColumn("week", F.col("week").cast("int"))
 
 
@@ -190,13 +192,15 @@ def _exposure_counts(shown: DataFrame, until: datetime) -> DataFrame:
         F.col("clicks").cast("double").alias("clicks"),
     )
     # A week still running is not final, and nobody may use its totals before its end.
-    return counts.where(F.col("period_end") <= files.moment(until))
+    return counts.where(F.col("period_end") <= moment(until))
 
 
-def _refused(lines: DataFrame) -> DataFrame:
-    row = F.to_json(F.struct("household_id", "store_id", "basket_id", "product_id", "week", "ts"))
-    reason = F.lit("purchase of a product that is not in the file of products")
-    return lines.select(F.lit("events").alias("table"), row.alias("row"), reason.alias("reason"))
+def _judged(spark: SparkSession, purchases: DataFrame) -> Judged:
+    """Purchase lines; those of a product nobody knows anything of cannot be used."""
+    catalogue = files.read(spark, "products").select("product_id", F.lit(True).alias("listed"))
+    lines = purchases.join(F.broadcast(catalogue), "product_id", "left")
+    judged = judge(lines, "events", {"the product is not in the file of products": F.col("listed").isNull()})
+    return Judged("events", judged.marked.drop("listed"))
 
 
 def _union(table: str, frames: list[DataFrame]) -> DataFrame:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from spark_jobs.sources import journey_files as files
+from spark_jobs.sources.clock import moment
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,7 +25,7 @@ _WORDS = 40
 
 def events(spark: SparkSession, until: datetime) -> list[DataFrame]:
     """Impressions and clicks before `until`."""
-    mailed = _mailed(spark).where(F.col("start_date") < files.moment(until))
+    mailed = _mailed(spark).where(F.col("start_date") < moment(until))
     redeemed = _redeemed(spark, until)
     clicked = mailed.join(redeemed, ["campaign_id", "household_id"])
     return [_events(mailed, "impression", "start_date"), _events(clicked, "click", "redeemed_at")]
@@ -46,12 +47,12 @@ def exposure_counts(spark: SparkSession, until: datetime) -> DataFrame:
         files.start_of(F.col("week") + 1).alias("period_end"),
         "impressions",
         "clicks",
-    ).where(F.col("period_end") <= files.moment(until))
+    ).where(F.col("period_end") <= moment(until))
 
 
 def items(spark: SparkSession, until: datetime) -> DataFrame:
     """Campaigns that have begun, or begin at `until`: the shop knows tomorrow's campaign the night before."""
-    described = files.read(spark, "campaign_descriptions").where(F.col("start_date") <= files.moment(until))
+    described = files.read(spark, "campaign_descriptions").where(F.col("start_date") <= moment(until))
     coupons = files.read(spark, "coupons").join(files.read(spark, "products"), "product_id")
     type_counts = coupons.groupBy("campaign_id", "product_type", "product_category").agg(F.count("*").alias("n"))
     ranked = type_counts.groupBy("campaign_id").agg(
@@ -63,7 +64,7 @@ def items(spark: SparkSession, until: datetime) -> DataFrame:
     brand = _most_frequent(coupons, "manufacturer_id", "brand_id")
     department = _most_frequent(coupons, "department", "department")
     title = F.concat(F.lit("Campaign "), "campaign_id", F.lit(" ("), "campaign_type", F.lit(")"))
-    running = F.col("end_date") + F.expr("INTERVAL 1 DAY") > files.moment(until)
+    running = F.col("end_date") + F.expr("INTERVAL 1 DAY") > moment(until)
     whole = described
     for part in (ranked, brand, department):
         whole = whole.join(F.broadcast(part), "campaign_id", "left")
@@ -88,9 +89,9 @@ def items(spark: SparkSession, until: datetime) -> DataFrame:
 def lists(spark: SparkSession, since: datetime, until: datetime) -> dict[str, DataFrame]:
     """Rounds that began in [since, until): a household's list is what it was mailed in the round."""
     mailed = _mailed(spark).where(
-        (F.col("round_at") >= files.moment(since))
-        & (F.col("round_at") < files.moment(until))
-        & (F.col("start_date") < files.moment(until))
+        (F.col("round_at") >= moment(since))
+        & (F.col("round_at") < moment(until))
+        & (F.col("start_date") < moment(until))
     )
     clicked = mailed.join(_redeemed(spark, until), ["campaign_id", "household_id"])
     visits = mailed.select(
@@ -128,7 +129,7 @@ def _redeemed(spark: SparkSession, until: datetime) -> DataFrame:
     """The first redemption of a household in a campaign, before `until`."""
     redemptions = files.read(spark, "coupon_redemptions").groupBy("campaign_id", "household_id")
     first = redemptions.agg(F.min("redemption_date").cast("timestamp").alias("redeemed_at"))
-    return first.where(F.col("redeemed_at") < files.moment(until))
+    return first.where(F.col("redeemed_at") < moment(until))
 
 
 def _events(rows: DataFrame, kind: str, ts: str) -> DataFrame:

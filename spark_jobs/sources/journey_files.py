@@ -81,11 +81,6 @@ def week_start(week: int) -> datetime:
     return FIRST_WEEK + timedelta(weeks=week - 1)
 
 
-def moment(value: datetime) -> Column:
-    """A UTC time as a Spark timestamp literal (a naive literal would be read in the driver's own time zone)."""
-    return F.lit(value.strftime("%Y-%m-%d %H:%M:%S.%f")).cast("timestamp")
-
-
 def start_of(week: Column) -> Column:
     """`week_start` of a column."""
     return F.timestamp_seconds(F.lit(int(FIRST_WEEK.timestamp())) + (week - 1) * (7 * 86400))

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyspark.sql import functions as F
 
+from spark_jobs.sources.clock import moment
+from spark_jobs.sources.requests import daily_exposures, shown_lists
 from spark_jobs.sources.world_day import EVENTS, category_name, day_of_users, user_id
 from spark_jobs.sources.world_settings import WorldSettings
 from spark_jobs.sources.world_truth import AGES, GENDERS, GRADES, Shelf, Truth
 from spark_jobs.tables import conform, schema_of
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 _USERS_A_TIME = 1000
 _BATCH = 4096
@@ -44,20 +46,15 @@ class World:
             "events": events,
             "items": self._items(spark, until),
             "users": self._users(spark, until),
-            "exposure_counts": _exposure_counts(events, until),
+            "exposure_counts": daily_exposures(events, until),
             "refused": spark.createDataFrame([], schema_of("refused")),
         }
         return {name: conform(frame, name) for name, frame in frames.items()}
 
     def lists(self, spark: SparkSession, since: datetime, until: datetime) -> dict[str, DataFrame]:
-        events = self._events(spark, since, until).where(F.col("request_at") >= _moment(since))
-        shown = events.where("kind = 'impression'")
-        visits = shown.select("request_id", "request_at", "user_id", "item_kind", F.col("request_id").alias("list_id"))
-        return {
-            "visits": visits.distinct(),
-            "list_items": shown.select(F.col("request_id").alias("list_id"), "item_id"),
-            "visit_clicks": events.where("kind = 'click'").select("request_id", "item_id"),
-        }
+        events = self._events(spark, since, until).persist()
+        self._kept.append(events)
+        return {name: conform(frame, name) for name, frame in shown_lists(events, since).items()}
 
     def release(self) -> None:
         while self._kept:
@@ -73,7 +70,7 @@ class World:
         ts, request_at = (F.timestamp_micros(name) for name in ("us", "request_us"))
         frame = rows.withColumns({"ts": ts, "request_at": request_at, "sampling_rate": F.lit(1.0)})
         frame = frame.withColumn("context", F.create_map(F.lit("category"), F.col("list")))
-        return frame.select(*schema_of("events").fieldNames()).where(F.col("ts") < _moment(until))
+        return frame.select(*schema_of("events").fieldNames()).where(F.col("ts") < moment(until))
 
     def _items(self, spark: SparkSession, until: datetime) -> DataFrame:
         truth = Truth(self.settings)
@@ -127,22 +124,6 @@ def _generator(settings: WorldSettings, groups: int) -> Callable[[Iterator[pa.Re
                 yield from day_of_users(truth, day, users).to_batches(max_chunksize=_BATCH)
 
     return generate
-
-
-def _exposure_counts(events: DataFrame, until: datetime) -> DataFrame:
-    """Exact totals by item and day; days that ended by `until`."""
-    day = F.date_trunc("day", "ts")
-    seen = events.where("kind IN ('impression', 'click')").groupBy("item_id", "item_kind", day.alias("period_start"))
-    counts = seen.agg(
-        F.sum((F.col("kind") == "impression").cast("double")).alias("impressions"),
-        F.sum((F.col("kind") == "click").cast("double")).alias("clicks"),
-    )
-    counts = counts.withColumn("period_end", F.col("period_start") + F.expr("INTERVAL 1 DAY"))
-    return counts.where(F.col("period_end") <= _moment(until))
-
-
-def _moment(value: datetime) -> Column:
-    return F.lit(value.strftime("%Y-%m-%d %H:%M:%S.%f")).cast("timestamp")
 
 
 def _naive(value: datetime) -> datetime:
