@@ -58,8 +58,8 @@ def _run(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     steps = (*NIGHTLY, *JUDGE, *SHOW)
     night = Night(spark_session("es-ranking demo"), load_recipe(RECIPE), parse_clock(RUN_DATE, None),
                   str(root / "warehouse"), root / "runs")  # fmt: skip
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
-               TimeElapsedColumn())  # fmt: skip
+    words = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
+    columns = (SpinnerColumn(), *words, TimeElapsedColumn())
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
         task = progress.add_task("starting", total=len(steps))
         done = iter(range(len(steps)))
@@ -122,7 +122,7 @@ def _show(told: dict[str, Any], shown: dict[str, Any]) -> None:
     emit(
         [
             {"place": row["place"], "before": _name(page["before"], place), "after": _name(page["after"], place),
-             "why": "; ".join(f"{move['stage']} {move['from']} → {move['to']}: {move['reason']}" for move in row["moves"])}
+             "why": "; ".join(f"{m['stage']} {m['from']} → {m['to']}: {m['reason']}" for m in row["moves"])}
             for place, row in enumerate(page["after"])
         ],
         "table",
@@ -138,8 +138,8 @@ def _show(told: dict[str, Any], shown: dict[str, Any]) -> None:
         title="weeks 49 to 53, positions neutral",
     )
     console.print()
-    emit({key: told[key] for key in ("impressions", "clicks", "segments", "items", "rank_docs", "generation",
-                                     "peak_memory_mb", "report")} | {"seconds": told["seconds"]["total"]}, "table")  # fmt: skip
+    facts = ("impressions", "clicks", "segments", "items", "rank_docs", "generation", "peak_memory_mb", "report")
+    emit({key: told[key] for key in facts} | {"seconds": told["seconds"]["total"]}, "table")
 
 
 def _columns(columns: dict[str, Any]) -> list[dict[str, Any]]:
