@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,11 +14,14 @@ from segments.hashing import U64, hash_strings
 from spark_jobs.bandits.contract import Belief
 from spark_jobs.bandits.keys import draw_uniforms, iso_week
 from spark_jobs.bandits.registry import bandit
+from spark_jobs.history import clock, current_segments, exact_sum
 from spark_jobs.tables import schema_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pyarrow as pa
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
     from spark_jobs.night import Night
     from spark_jobs.recipe import Recipe
@@ -55,8 +58,8 @@ def run(night: Night) -> dict[str, object]:
 
 
 def _totals(counts: DataFrame, as_of: datetime) -> DataFrame:
-    known = counts.where(F.col("period_end") <= _clock(as_of))
-    return known.groupBy("item_kind", "item_id").agg(_sum("impressions").alias("seen"), _sum("clicks"))
+    known = counts.where(F.col("period_end") <= clock(as_of))
+    return known.groupBy("item_kind", "item_id").agg(exact_sum("impressions").alias("seen"), exact_sum("clicks"))
 
 
 def _evidence(night: Night, lists: DataFrame) -> DataFrame:
@@ -68,29 +71,29 @@ def _evidence(night: Night, lists: DataFrame) -> DataFrame:
         events = night.warehouse.read("events", night.run).where(
             (F.col("item_kind") == kind)
             & F.col("kind").isin("impression", "click")
-            & (F.coalesce("request_at", "ts") >= _clock(since))
-            & (F.coalesce("request_at", "ts") < _clock(night.as_of))
+            & (F.coalesce("request_at", "ts") >= clock(since))
+            & (F.coalesce("request_at", "ts") < clock(night.as_of))
         )
         weight = 1.0 / F.col("sampling_rate")
         counted = events.groupBy("user_id", "item_id").agg(
-            _sum(F.when(F.col("kind") == "impression", weight).otherwise(0.0)).alias("impressions"),
-            _sum(F.when(F.col("kind") == "click", weight).otherwise(0.0)).alias("clicks"),
+            exact_sum(F.when(F.col("kind") == "impression", weight).otherwise(0.0)).alias("impressions"),
+            exact_sum(F.when(F.col("kind") == "click", weight).otherwise(0.0)).alias("clicks"),
         )
         segments = current_segments(night.warehouse.read("user_segments", night.run), night.as_of)
         by_segment = counted.join(F.broadcast(segments), "user_id").groupBy("segment", "item_id")
         parts.append(
-            by_segment.agg(_sum("impressions"), _sum("clicks"))
+            by_segment.agg(exact_sum("impressions"), exact_sum("clicks"))
             .join(F.broadcast(lists.where(F.col("item_kind") == kind)), "item_id", "left_semi")
             .withColumn("item_kind", F.lit(kind))
         )
         exact = night.warehouse.read("exposure_counts", night.run).where(
             (F.col("item_kind") == kind)
-            & (F.col("period_start") >= _clock(since))
-            & (F.col("period_end") <= _clock(night.as_of))
+            & (F.col("period_start") >= clock(since))
+            & (F.col("period_end") <= clock(night.as_of))
         )
         parts.append(
             exact.groupBy("item_id")
-            .agg(_sum("impressions"), _sum("clicks"))
+            .agg(exact_sum("impressions"), exact_sum("clicks"))
             .withColumns({"segment": F.lit("all"), "item_kind": F.lit(kind)})
         )
     result = parts[0]
@@ -99,32 +102,13 @@ def _evidence(night: Night, lists: DataFrame) -> DataFrame:
     return result
 
 
-def current_segments(user_segments: DataFrame, as_of: datetime) -> DataFrame:
-    """(user_id, family, segment) in force at the clock: each user's latest row of each family, `all` left out."""
-    known = user_segments.where((F.col("valid_from") <= _clock(as_of)) & (F.col("segment") != "all"))
-    latest = known.groupBy("user_id", "family").agg(
-        F.max(F.struct("valid_from", "weight", "segment")).getField("segment").alias("segment")
-    )
-    return latest.select("user_id", "family", "segment")
-
-
-def _sum(what: Column | str) -> Column:
-    """A sum that is the same whatever the order of the rows: doubles added in another order differ in the last bit."""
-    column = F.col(what) if isinstance(what, str) else what
-    total = F.sum(column.cast("decimal(24,6)")).cast("double")
-    return total.alias(what) if isinstance(what, str) else total
-
-
-def _clock(time: datetime) -> Column:
-    return F.lit(time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")).cast("timestamp")
-
-
 def _drawer(
     recipe: Recipe, week: str, rates: dict[str, float]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Row by row work: a draw depends on nothing but its own row and key, so partitions do not matter."""
     explore = {kind: shelf.explore for kind, shelf in recipe.shelves.items()}
     variants = {name: (variant.bandit, variant.scorer) for name, variant in recipe.variants.items()}
+    names = schema_of("draws").fieldNames()
 
     def draw(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
@@ -170,7 +154,7 @@ def _drawer(
             yield pa.RecordBatch.from_arrays(
                 [column["item_kind"], column["variant"], column["segment"], column["item_id"], column["list"],
                  column["pctr"], pa.array(mean), pa.array(evidence), column["seen"], pa.array(drawn)],
-                names=schema_of("draws").fieldNames(),
+                names=names,
             )  # fmt: skip
 
     return draw

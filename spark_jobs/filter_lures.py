@@ -93,6 +93,7 @@ def _ranker(recipe: Recipe, week: str) -> Callable[[pa.Table], pa.Table]:
     """One (kind, variant, segment): its rows in the order of their ids, so that nothing depends on how they came."""
     shelves = {kind: (shelf.explore, shelf.lures) for kind, shelf in recipe.shelves.items()}
     variants = {name: (variant.bandit, variant.scorer) for name, variant in recipe.variants.items()}
+    names = schema_of("ranks").fieldNames()
 
     def rank(rows: pa.Table) -> pa.Table:
         import pyarrow as pa
@@ -130,7 +131,7 @@ def _ranker(recipe: Recipe, week: str) -> Callable[[pa.Table], pa.Table]:
             [rows["item_kind"], rows["variant"], rows["segment"], rows["item_id"], rows["list"], rows["score"],
              rows["draw"], propensity, probability, pa.array(moves, pa.list_(pa.string())), final,
              place.astype(np.int32)],
-            names=schema_of("ranks").fieldNames(),
+            names=names,
         )  # fmt: skip
 
     return rank

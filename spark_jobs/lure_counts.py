@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from spark_jobs.history import clock
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pyspark.sql import Column, DataFrame
 
     from spark_jobs.lures.settings import LureSettings
@@ -52,11 +56,6 @@ def lure_counts(
         frame = frame.join(sales, "item_id", "left")
     names = ("impressions", "clicks", "judged", "followed", "sold", "plain")
     return frame.select("item_id", "list", *(_or_zero(frame, name).alias(name) for name in names))
-
-
-def clock(time: datetime) -> Column:
-    """A UTC time as a literal of the tables."""
-    return F.lit(time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")).cast("timestamp")
 
 
 def _or_zero(frame: DataFrame, name: str) -> Column:

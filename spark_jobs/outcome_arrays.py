@@ -1,0 +1,164 @@
+"""What the evaluation reads, as arrays: lists, visits and clicks of one kind of item, and the scores to judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.sql import functions as F
+
+from segments.hashing import hash_strings
+from spark_jobs.evaluation.visits import Visits
+from spark_jobs.history import clock, current_segments
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from spark_jobs.night import Night
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+RATE_STRENGTH = 2_000.0
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What happened after the clock, for one kind of item.
+
+    Attributes:
+        kind: of item.
+        items: item id of each item number; candidates and whatever stood in a list.
+        users: user id of each user number.
+        visits: lists and clicks.
+        visit_user: (visits,) user of each visit.
+        item_class: (items,) department of each item.
+        classes: names of the departments.
+        candidates: items that had features at the clock.
+        product_rate: (items,) past clicks over impressions, shrunken to the overall rate by 2,000 impressions.
+        segments_of: user → family → segment at the clock.
+    """
+
+    kind: str
+    items: NDArray[Any]
+    users: list[str]
+    visits: Visits
+    visit_user: I64
+    item_class: I64
+    classes: list[str]
+    candidates: int
+    product_rate: F64
+    segments_of: dict[str, dict[str, str]]
+
+    def grid(self, night: Night, variant: str, table: str) -> tuple[F64, list[str]]:
+        """(segments, items) numbers of a variant, -inf where there is none, and the segments' names."""
+        number = "draw" if table == "draws" else "pctr"
+        rows = night.warehouse.read(table, night.run).where(
+            (F.col("item_kind") == self.kind) & (F.col("variant") == variant)
+        )
+        table_ = rows.select("segment", "item_id", number).toArrow()
+        if not table_.num_rows:
+            return np.zeros((0, self.items.size)), []
+        segment, segment_row = _coded(table_["segment"])
+        item, item_row = _coded(table_["item_id"])
+        place = np.searchsorted(self.items, item)
+        known = self.items[np.minimum(place, self.items.size - 1)] == item
+        grid = np.full((len(segment), self.items.size), -np.inf)
+        keep = known[item_row]
+        grid[segment_row[keep], place[item_row[keep]]] = table_[number].to_numpy()[keep]
+        return grid, [str(name) for name in segment]
+
+
+def read_outcomes(night: Night, kind: str) -> Outcomes:
+    """Reads visits, lists and clicks after the clock; everything about items and users is as of the clock."""
+    tables, run = night.warehouse, night.run
+    visits = tables.read("visits", run).where(F.col("item_kind") == kind).select("request_id", "user_id", "list_id")
+    visits = visits.orderBy("request_id", "list_id")
+    shown = visits.select("list_id").distinct()
+    listed = tables.read("list_items", run).join(shown, "list_id", "left_semi").toArrow()
+    clicked = tables.read("visit_clicks", run).join(visits.select("request_id"), "request_id", "left_semi").toArrow()
+    seen = visits.toArrow()
+    items = tables.read("items", run).where(F.col("kind") == kind)
+    department = items.select("item_id", F.coalesce(F.col("category")[0], F.lit("unknown")).alias("name")).toArrow()
+    candidates = tables.read("item_features", run).where(F.col("item_kind") == kind).select("item_id").toArrow()
+    list_names, list_row = _coded(listed["list_id"])
+    item_names, item_row = _coded(listed["item_id"])
+    known, _ = _coded(candidates["item_id"])
+    all_items = np.unique(np.concatenate([item_names, known]))
+    requests, request_row = _coded(seen["request_id"])
+    users, visit_user = _coded(seen["user_id"])
+    lists_seen, seen_row = _coded(seen["list_id"])
+    click_request, click_row = _coded(clicked["request_id"])
+    click_names, click_item_row = _coded(clicked["item_id"])
+    # A click on an item that is neither candidate nor in any list gets a number of its own: counted as outside.
+    all_items = np.unique(np.concatenate([all_items, click_names]))
+    list_of = np.searchsorted(list_names, lists_seen)
+    missing = list_names[np.minimum(list_of, max(list_names.size - 1, 0))] != lists_seen if list_names.size else None
+    list_of = (
+        np.where(missing, list_names.size, list_of) if missing is not None else np.zeros(lists_seen.size, np.int64)
+    )
+    visit_of_request = np.zeros(requests.size, dtype=np.int64)
+    visit_of_request[request_row] = np.arange(request_row.size)
+    arrays = Visits.of(
+        lists=list_row,
+        items=np.searchsorted(all_items, item_names)[item_row],
+        item_hash=hash_strings([str(name) for name in all_items]),
+        list_of=list_of[seen_row].astype(np.int64),
+        click_visit=visit_of_request[np.searchsorted(requests, click_request)[click_row]],
+        click_item=np.searchsorted(all_items, click_names)[click_item_row],
+    )
+    classes, item_class = _departments(department, all_items)
+    counts = tables.read("exposure_counts", run).where(F.col("item_kind") == kind)
+    return Outcomes(
+        kind, all_items, [str(user) for user in users], arrays, visit_user, item_class, classes, int(known.size),
+        _product_rate(counts.where(F.col("period_end") <= clock(night.as_of)), all_items),
+        _segments(current_segments(tables.read("user_segments", run), night.as_of)),
+    )  # fmt: skip
+
+
+def _coded(column: Any) -> tuple[NDArray[Any], I64]:
+    """Distinct values of a string column, sorted, and the place of each row's value among them."""
+    encoded = column.dictionary_encode().combine_chunks()
+    names = np.array(encoded.dictionary.to_pylist(), dtype=object).astype(str)
+    order = np.argsort(names, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(order.size)
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    return names[order], np.asarray(place[codes] if codes.size else np.zeros(0, np.int64), dtype=np.int64)
+
+
+def _departments(table: Any, items: NDArray[Any]) -> tuple[list[str], I64]:
+    names, row = _coded(table["name"])
+    ids, id_row = _coded(table["item_id"])
+    classes = [*(str(name) for name in names), "unknown"]
+    of_item = np.full(items.size, len(classes) - 1, dtype=np.int64)
+    place = np.searchsorted(items, ids)
+    there = np.zeros(ids.size, dtype=bool)
+    if items.size:
+        there = items[np.minimum(place, items.size - 1)] == ids
+    of_id = np.zeros(ids.size, dtype=np.int64)
+    of_id[id_row] = row
+    of_item[place[there]] = of_id[there]
+    return classes, of_item
+
+
+def _product_rate(counts: DataFrame, items: NDArray[Any]) -> F64:
+    table = (
+        counts.groupBy("item_id").agg(F.sum("impressions").alias("shown"), F.sum("clicks").alias("clicks")).toArrow()
+    )
+    ids, row = _coded(table["item_id"])
+    shown, clicks = (table[name].to_numpy() for name in ("shown", "clicks"))
+    overall = float(clicks.sum() / max(shown.sum(), 1.0))
+    rate = np.full(items.size, overall)
+    place = np.searchsorted(items, ids)[row]
+    inside = items[np.minimum(place, max(items.size - 1, 0))] == ids[row]
+    rate[place[inside]] = ((clicks + RATE_STRENGTH * overall) / (shown + RATE_STRENGTH))[inside]
+    return rate
+
+
+def _segments(frame: DataFrame) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for user, family, segment in zip(*(column.to_pylist() for column in frame.toArrow().columns), strict=True):
+        found.setdefault(user, {})[family] = segment
+    return found

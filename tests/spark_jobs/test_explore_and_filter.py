@@ -1,0 +1,206 @@
+"""From scores to ranks on a small planted shop: quota, lures, keys, and the same bits however partitioned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.errors import PythonException
+from pyspark.sql import functions as F
+
+from spark_jobs import explore, filter_lures
+from spark_jobs.bandits.settings import ExploreSettings
+from spark_jobs.lures.settings import LureSettings
+from spark_jobs.night import Night
+from spark_jobs.recipe import VariantRecipe
+from spark_jobs.tables import schema_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+AS_OF = datetime(2026, 2, 2, tzinfo=UTC)
+ITEMS = [f"p{i:03d}" for i in range(240)]
+LURES = set(ITEMS[:6])
+COLD = set(ITEMS[200:])
+SEGMENTS = ("all", "d_young", "d_old")
+
+
+def a_night(spark: SparkSession, folder: Path, partitions: int) -> Night:
+    """Tables of a shop: 240 items in three lists, six lures with the best scores, forty items hardly seen."""
+    recipe = SimpleNamespace(
+        shelves={"product": SimpleNamespace(
+            explore=ExploreSettings(prior_strength=500, evidence_days=7), lures=LureSettings(top_n=20),
+            training=SimpleNamespace(seed=1))},
+        variants={
+            "A": VariantRecipe(scorer="sales"),
+            "M": VariantRecipe(scorer="counts", bandit="thompson"),
+            "B": VariantRecipe(scorer="model", families=("demographic", "all"), bandit="thompson"),
+        },
+    )  # fmt: skip
+    night = Night(spark, recipe, AS_OF, str(folder / "tables"), folder / "work")  # type: ignore[arg-type]
+    r = np.random.default_rng(5)
+    scores = []
+    for variant, segments in (("A", ("all",)), ("M", ("all",)), ("B", SEGMENTS)):
+        for segment in segments:
+            for item in ITEMS:
+                rate = (0.2 if item in LURES else 0.005 if item in COLD else 0.05) * r.uniform(0.5, 1.5)
+                scores.append(("product", variant, segment, item, 50 * rate if variant == "A" else rate))
+    events = _events(r)
+    frames: dict[str, Any] = {
+        "scores": pd.DataFrame(scores, columns=schema_of("scores").fieldNames()),
+        "item_features": pd.DataFrame({"item_id": ITEMS, "item_kind": "product",
+                                       "list": [f"list{i % 3}" for i in range(len(ITEMS))]}),
+        "exposure_counts": pd.DataFrame(
+            [(item, "product", AS_OF - timedelta(days=7), AS_OF, 100.0 if item in COLD else 4000.0,
+              1.0 if item in COLD else 800.0 if item in LURES else 200.0) for item in ITEMS],
+            columns=schema_of("exposure_counts").fieldNames()),
+        "user_segments": pd.DataFrame(
+            [(f"u{i}", "demographic", ("d_old", "d_young")[i % 2], 1.0, AS_OF - timedelta(days=9)) for i in range(9)],
+            columns=schema_of("user_segments").fieldNames()),
+        "events": events,
+    }  # fmt: skip
+    for table, frame in frames.items():
+        rows = [tuple(_plain(value) for value in row) for row in frame.itertuples(index=False)]
+        spread = spark.createDataFrame(rows, schema_of(table)).repartition(partitions)
+        night.warehouse.write(spread, table, night.run)
+    return night
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime()
+    if pd.isna(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _events(r: np.random.Generator) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = []
+    for number, item in enumerate(ITEMS):
+        for c in range(3 if item in COLD else 40):
+            at = AS_OF - timedelta(days=5, minutes=number + c)
+            one = {"ts": at, "user_id": f"u{c % 9}", "item_id": item, "item_kind": "product", "request_id": f"r{c}",
+                   "request_at": at, "sampling_rate": 1.0}  # fmt: skip
+            rows.append({**one, "kind": "click"})
+            rows.append({**one, "kind": "impression", "sampling_rate": 1.0})
+            rows.append({**one, "kind": "impression", "sampling_rate": 0.0625 / 3})
+            if item not in LURES and r.random() < 0.5:
+                rows.append({**one, "kind": "dwell", "dwell_ms": 30_000, "ts": at + timedelta(seconds=9)})
+    frame = pd.DataFrame(rows).assign(event_id=[f"e{i}" for i in range(len(rows))])
+    frame["dwell_ms"] = frame["dwell_ms"].astype("Int64")
+    return frame.reindex(columns=schema_of("events").fieldNames())
+
+
+@pytest.fixture(scope="module")
+def nights(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[int, tuple[Night, pd.DataFrame]]:
+    result = {}
+    for partitions in (1, 2, 7):
+        night = a_night(spark, tmp_path_factory.mktemp(f"night{partitions}"), partitions)
+        explore.run(night)
+        filter_lures.run(night)
+        ranks = night.warehouse.read("ranks", night.run).toPandas()
+        result[partitions] = night, ranks.sort_values(["variant", "segment", "item_id"], ignore_index=True)
+    return result
+
+
+def test_the_same_bits_with_one_two_and_seven_partitions(nights: dict[int, tuple[Night, pd.DataFrame]]) -> None:
+    first = nights[1][1]
+    for partitions in (2, 7):
+        other = nights[partitions][1]
+        for name in ("draw", "propensity", "lure_probability", "final"):
+            assert first[name].to_numpy().tobytes() == other[name].to_numpy().tobytes(), name
+        assert (first["rank"] == other["rank"]).all()
+        assert first["moves"].map(list).equals(other["moves"].map(list))
+
+
+def test_final_sorts_every_list_and_rank_counts_it(nights: dict[int, tuple[Night, pd.DataFrame]]) -> None:
+    ranks = nights[1][1]
+    assert (ranks["final"] > 0).all()
+    for _, rows in ranks.groupby(["variant", "segment", "list"]):
+        ordered = rows.sort_values(["final", "item_id"], ascending=[False, True])
+        assert ordered["rank"].tolist() == list(range(1, len(rows) + 1))
+
+
+def test_planted_lures_leave_the_top_and_honest_items_stay(nights: dict[int, tuple[Night, pd.DataFrame]]) -> None:
+    night, ranks = nights[1]
+    lures = night.warehouse.read("lures", night.run).toPandas().set_index("item_id")
+    flagged = set(lures.index[lures["probability"] >= 0.9])
+    assert flagged == LURES
+    assert lures.loc[sorted(LURES), "reason"].str.contains("followed by interest").all()
+    explored = ranks[ranks["variant"] != "A"]
+    is_lure = explored["item_id"].isin(LURES)
+    assert (explored["rank"][is_lure] > 20).all()
+    moved = explored.loc[is_lure, "moves"].map(lambda moves: moves[0])
+    assert moved.str.startswith("lure: ").all()
+    for _, rows in explored.groupby(["variant", "segment"]):
+        best = rows.sort_values("final", ascending=False)["item_id"].head(20)
+        assert not set(best) & LURES
+
+
+def test_every_list_keeps_its_quota_where_the_variant_explores(nights: dict[int, tuple[Night, pd.DataFrame]]) -> None:
+    ranks = nights[1][1]
+    for (variant, _, _), rows in ranks.groupby(["variant", "segment", "list"]):
+        cold = rows["item_id"].isin(COLD) & (rows["rank"] <= 50)
+        assert cold.sum() >= (5 if variant != "A" else 0)
+        promoted = rows["moves"].map(lambda moves: any(m.startswith("quota: ") for m in moves))
+        assert promoted.any() == (variant != "A")
+
+
+def test_the_old_logic_is_left_as_it_was(nights: dict[int, tuple[Night, pd.DataFrame]]) -> None:
+    rows = nights[1][1].query("variant == 'A'")
+    assert (rows["final"] == rows["score"]).all()
+    assert (rows["propensity"] == 1).all()
+
+
+def test_propensities_are_probabilities_of_something_that_happened(
+    nights: dict[int, tuple[Night, pd.DataFrame]],
+) -> None:
+    rows = nights[1][1].query("variant != 'A'")
+    assert ((rows["propensity"] > 0) & (rows["propensity"] <= 1)).all()
+    assert rows["propensity"].nunique() > 5
+
+
+def test_evidence_of_a_segment_is_what_its_users_did(nights: dict[int, tuple[Night, pd.DataFrame]]) -> None:
+    """Three clicks of users 0, 1 and 2: the one odd user is young; each click has 1 + 48 impressions."""
+    night, _ = nights[1]
+    draws = night.warehouse.read("draws", night.run).where("variant = 'B'").toPandas()
+    one = draws[draws["item_id"] == ITEMS[230]].set_index("segment")
+    assert one.loc["d_young", "evidence"] == pytest.approx(500 + 49)
+    assert one.loc["d_old", "evidence"] == pytest.approx(500 + 98)
+    assert one.loc["all", "evidence"] == pytest.approx(500 + 100)
+    mean = (500 * one.loc["d_old", "score"] + 2) / 598
+    assert one.loc["d_old", "mean"] == pytest.approx(mean)
+
+
+def test_within_a_week_a_quiet_item_keeps_its_draw(nights: dict[int, tuple[Night, pd.DataFrame]]) -> None:
+    """The step run again, and run on the next day with the same counts: the same draws; the next week: others."""
+    night, _ = nights[7]
+    draws = []
+    for days in (0, 1, 7):
+        later = replace(night, as_of=AS_OF + timedelta(days=days))
+        for table in ("scores", "item_features", "exposure_counts", "user_segments", "events"):
+            if days:
+                later.warehouse.write(night.warehouse.read(table, night.run), table, later.run)
+        explore.run(later)
+        frame = later.warehouse.read("draws", later.run).where("variant = 'M'").toPandas()
+        draws.append(frame.sort_values("item_id")["draw"].to_numpy())
+    assert (draws[0] == draws[1]).all()
+    assert (draws[0] != draws[2]).mean() > 0.99
+
+
+def test_scores_that_are_no_probabilities_cannot_explore(spark: SparkSession, tmp_path: Path) -> None:
+    night = a_night(spark, tmp_path, 1)
+    scores = night.warehouse.read("scores", night.run).withColumn("pctr", F.col("pctr") + 2)
+    later = replace(night, as_of=AS_OF + timedelta(days=1))
+    for table in ("item_features", "exposure_counts", "user_segments", "events"):
+        later.warehouse.write(night.warehouse.read(table, night.run), table, later.run)
+    later.warehouse.write(scores, "scores", later.run)
+    with pytest.raises(PythonException, match="no probabilities"):
+        explore.run(later)
