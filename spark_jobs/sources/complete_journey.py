@@ -10,6 +10,7 @@ Over the year these are 318,957,363 impressions and 317,267 clicks of products. 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field as Setting
@@ -74,8 +75,9 @@ class CompleteJourney:
         return {name: conform(frame, name) for name, frame in frames.items()}
 
     def lists(self, spark: SparkSession, since: datetime, until: datetime) -> dict[str, DataFrame]:
-        bought = _purchases(spark, until).where(files.start_of(F.col("week")) >= moment(since))
-        listed = _promotions(spark, bought).select("week", "store_id", "product_id").distinct()
+        weeks = _weeks(since, until)
+        bought = _purchases(spark, until).where(F.col("week").between(*weeks))
+        listed = _promotions(spark, bought, weeks).select("week", "store_id", "product_id").distinct()
         list_id = F.concat(F.lit("s"), "store_id", F.lit("-w"), "week")
         nonempty = F.broadcast(listed.select("week", "store_id").distinct())
         visits = bought.join(nonempty, ["week", "store_id"], "left_semi").select(
@@ -100,7 +102,7 @@ class CompleteJourney:
     def _sightings(self, spark: SparkSession, purchases: DataFrame, until: datetime) -> DataFrame:
         """Sampled impressions and exact counts (see `SIGHTINGS`), of weeks that began before `until`."""
         bought = purchases.select("week", "store_id", "household_id", "product_id").distinct()
-        promotions = _promotions(spark, purchases).where(files.start_of(F.col("week")) < moment(until))
+        promotions = _promotions(spark, purchases, _weeks(files.FIRST_WEEK, until))
         pass_of_a_week = week_of_sightings(self.settings.impressions_per_visit, self.settings.seed)
         shown = promotions.groupBy("week").cogroup(bought.groupBy("week")).applyInArrow(pass_of_a_week, SIGHTINGS)
         # Events, items and exposure counts all come from this one pass over 319 million impressions.
@@ -114,16 +116,22 @@ def _purchases(spark: SparkSession, until: datetime) -> DataFrame:
     return lines.withColumn("week", F.col("week").cast("int"))
 
 
-def _promotions(spark: SparkSession, purchases: DataFrame) -> DataFrame:
+def _weeks(since: datetime, until: datetime) -> tuple[int, int]:
+    """First and last week that began in [since, until)."""
+    instant = timedelta(microseconds=1)
+    return files.week_of(since - instant) + 1, files.week_of(until - instant)
+
+
+def _promotions(spark: SparkSession, purchases: DataFrame, weeks: tuple[int, int]) -> DataFrame:
     """week, store_id, product_id, places: of the stores and weeks in which somebody shopped."""
     visited = F.broadcast(purchases.select("week", "store_id").distinct())
     display = F.instr(F.lit(DISPLAYS), F.col("display_location")) - 1
     mailer = F.instr(F.lit(MAILERS), F.col("mailer_location")) - 1 + len(DISPLAYS)
     one = F.lit(1).cast("bigint")
     places = F.call_function("shiftleft", one, display).bitwiseOR(F.call_function("shiftleft", one, mailer))
-    rows = files.read(spark, "promotions").select(
-        F.col("week").cast("int").alias("week"), "store_id", "product_id", places.alias("places")
-    )
+    # A plain comparison, which Parquet can use to leave row groups unread.
+    within = files.read(spark, "promotions").where(F.col("week").between(*weeks))
+    rows = within.select(F.col("week").cast("int").alias("week"), "store_id", "product_id", places.alias("places"))
     return rows.join(visited, ["week", "store_id"], "left_semi")
 
 

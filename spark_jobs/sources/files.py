@@ -102,7 +102,7 @@ def _complete_events(frame: DataFrame, given: FileTable) -> DataFrame:
 
 def _seen_before(table: str) -> dict[str, Column]:
     key = {"events": "event_id", "items": "item_id", "users": "user_id"}[table]
-    rows = Window.partitionBy(key).orderBy(*(F.to_json(F.struct(name)) for name in schema_of(table).fieldNames()))
+    rows = Window.partitionBy(key).orderBy(F.to_json(F.struct(*schema_of(table).fieldNames())))
     return {f"{key} occurs a second time": F.row_number().over(rows) > 1}
 
 
