@@ -31,7 +31,8 @@ SURFACE = Surface.of(
     {
         "name": "shelf",
         "twiddlers": [
-            {"kind": "downrank", "window_days": 7, "actions": {"purchase": {"factor": 0.5}, "view": {"threshold": 2, "factor": 0.9}}},
+            {"kind": "downrank", "window_days": 7, "actions": {
+                "purchase": {"factor": 0.5}, "view": {"threshold": 2, "factor": 0.9}}},
             {"kind": "interval", "look_ahead": 20, "gaps": [
                 {"attribute": "brand_id", "gap": 3, "priority": 2}, {"attribute": "list", "gap": 2, "priority": 1}]},
         ],

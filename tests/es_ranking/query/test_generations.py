@@ -137,13 +137,13 @@ def test_too_deep_a_page_and_a_cursor_of_another_query(engine: Engine, index_nam
             recommended(engine, index_name, {"size": 5}, cursor=first.cursor, key=KEY, **other)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="not both"):
         recommended(engine, index_name, {"from": 5}, user="ann", cursor=first.cursor, key=KEY)
+    later = NOON + timedelta(days=36500)
     with pytest.raises(UsageError, match="expired"):
-        later = NOON + timedelta(days=36500)
         recommended(engine, index_name, {"size": 5}, user="ann", cursor=first.cursor, key=KEY, now=later)
 
 
 def test_shipped_surfaces_are_valid() -> None:
     assert [one.kind for one in load_surface("search").twiddlers] == ["downrank", "interval"]
     assert load_surface("banners").twiddlers == ()
-    with pytest.raises(UsageError, match="unknown surface 'serch'.*search"):
+    with pytest.raises(UsageError, match=r"unknown surface 'serch'.*search"):
         load_surface("serch")

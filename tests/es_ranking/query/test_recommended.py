@@ -28,7 +28,8 @@ SOUP = {"query": {"bool": {"filter": [{"terms": {"list": ["SOUP", "TEA", "RICE"]
 PINNED = Surface.of(
     {**SURFACE.model_dump(), "name": "pinned", "twiddlers": [
         *(one.model_dump() for one in SURFACE.twiddlers),
-        {"kind": "pins", "pins": [{"item": "p007", "slot": 2}, {"item": "p011", "slot": 9}, {"item": "nobody", "slot": 1}]},
+        {"kind": "pins", "pins": [
+            {"item": "p007", "slot": 2}, {"item": "p011", "slot": 9}, {"item": "nobody", "slot": 1}]},
     ]}
 )  # fmt: skip
 
