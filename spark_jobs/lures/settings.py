@@ -25,6 +25,9 @@ class LureSettings(Settings):
     top_n: int = Field(default=100, ge=1, description="lures leave the first N places of their list and of the whole")
     prior_share: float = Field(default=0.02, gt=0, lt=0.5, description="share of lures expected before looking")
     drop: float = Field(
-        default=0.3, gt=0, lt=1, description="what follows a lure's click happens this fraction as often as its peers'"
+        default=0.3,
+        gt=0,
+        lt=1,
+        description="what follows a lure's click happens at most this fraction as often as its peers'",
     )
     lift: float = Field(default=2.0, ge=1, description="a lure's click rate is about this multiple of its peers'")

@@ -86,7 +86,9 @@ def test_gauc_is_the_mean_of_sklearns_auc_weighted_by_clicks(world: World) -> No
             rows = [i for i in ranked if kind is None or world.kind[i] == kind]
             label = np.array([i in clicked for i in rows])
             if 0 < label.sum() < label.size:
-                score = np.where(np.isinf(world.grid[world.segment_of[v], rows]), -1, world.grid[world.segment_of[v], rows])
+                score = np.where(
+                    np.isinf(world.grid[world.segment_of[v], rows]), -1, world.grid[world.segment_of[v], rows]
+                )
                 total += label.sum() * roc_auc_score(label, score)
                 weight += label.sum()
         clicked_items = [i for c in world.clicked for i in sorted(c, key=lambda i: world.hash[i])]
