@@ -58,12 +58,15 @@ class NodeState:
         """Asks the process group to end, insists after a while. Whether there was anything to stop."""
         if not self.running():
             return False
-        self._signal(signal.SIGTERM)
-        deadline = time.monotonic() + patience_seconds
-        while self._group_lives() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if self._group_lives():
-            self._signal(signal.SIGKILL)
+        for number, patience in ((signal.SIGTERM, patience_seconds), (signal.SIGKILL, 10.0)):
+            self._signal(number)
+            deadline = time.monotonic() + patience
+            while self._group_lives():
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.05)
+            else:
+                break
         return True
 
     def _signal(self, number: int) -> None:

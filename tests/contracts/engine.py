@@ -1,0 +1,131 @@
+"""What every adapter of the engine contract must do, on a real server. Enrol by subclassing."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from es_ranking.engine.contract import BulkAction, Engine
+from es_ranking.engine.errors import Conflict, EngineRejected, IndexMissing
+
+MAPPING = {"dynamic": "strict", "properties": {"n": {"type": "long"}, "word": {"type": "keyword"}}}
+
+
+class EngineContract:
+    """Plain dicts in, plain dicts out, our errors only."""
+
+    @pytest.fixture
+    def index(self, engine: Engine, index_name: str) -> str:
+        engine.create_index(index_name, {"mappings": MAPPING, "settings": {"index.number_of_replicas": 0}})
+        actions = [BulkAction(index_name, str(n), {"n": n, "word": f"w{n % 2}"}) for n in range(5)]
+        assert engine.bulk(actions, refresh=True).done == 5
+        return index_name
+
+    def test_it_says_who_it_is(self, engine: Engine) -> None:
+        assert engine.info()["version"]["number"][0].isdigit()
+
+    def test_search_and_count(self, engine: Engine, index: str) -> None:
+        hits = engine.search(index, {"size": 2, "sort": [{"n": "desc"}]})["hits"]["hits"]
+        assert [hit["_source"]["n"] for hit in hits] == [4, 3]
+        assert engine.count(index) == 5
+        assert engine.count(index, {"term": {"word": "w0"}}) == 3
+
+    def test_msearch_keeps_the_order_and_raises_the_first_failure(self, engine: Engine, index: str) -> None:
+        answers = engine.msearch([(index, {"query": {"term": {"n": n}}}) for n in (3, 1)])
+        assert [answer["hits"]["hits"][0]["_id"] for answer in answers] == ["3", "1"]
+        assert engine.msearch([]) == []
+        with pytest.raises(IndexMissing):
+            engine.msearch([(index, {}), (f"{index}-none", {})])
+
+    def test_documents_by_id(self, engine: Engine, index: str) -> None:
+        assert engine.get(index, "2") == {"n": 2, "word": "w0"}
+        assert engine.get(index, "nine") is None
+        assert engine.mget(index, ["4", "nine", "0"], source=["n"]) == [{"n": 4}, None, {"n": 0}]
+        assert engine.mget(index, []) == []
+        with pytest.raises(IndexMissing):
+            engine.get(f"{index}-none", "1")
+
+    def test_bulk_tells_each_refused_action(self, engine: Engine, index: str) -> None:
+        result = engine.bulk(
+            [
+                BulkAction(index, "10", {"n": 10}),
+                BulkAction(index, "11", {"unknown": 1}),
+                BulkAction(index, "12", b'{"n":12}'),
+                BulkAction(index, "0", None, "delete"),
+                BulkAction(index, "1", {"n": 1}, "create"),
+            ],
+            refresh=True,
+        )
+        assert result.done == 3
+        assert [(error.position, error.id, error.status) for error in result.errors] == [(1, "11", 400), (4, "1", 409)]
+        assert engine.count(index) == 6
+        assert engine.bulk([]).done == 0
+
+    def test_bulk_never_creates_what_must_be_an_alias(self, engine: Engine, index: str) -> None:
+        result = engine.bulk([BulkAction(f"{index}-late", "1", {"n": 1})], require_alias=True)
+        assert [error.status for error in result.errors] == [404]
+        assert not engine.exists(f"{index}-late")
+
+    def test_an_index_exists_once(self, engine: Engine, index: str) -> None:
+        with pytest.raises(Conflict):
+            engine.create_index(index, {})
+        engine.delete_index(index)
+        assert not engine.exists(index)
+        engine.delete_index(index, missing_ok=True)
+        with pytest.raises(IndexMissing):
+            engine.delete_index(index)
+
+    @pytest.mark.parametrize("pattern", ["*", "_all", "a*", "a,b"])
+    def test_only_one_named_index_is_deleted(self, engine: Engine, pattern: str) -> None:
+        with pytest.raises(ValueError, match="its own name"):
+            engine.delete_index(pattern)
+
+    def test_mapping_and_settings_change(self, engine: Engine, index: str) -> None:
+        engine.put_mapping(index, {"_meta": {"who": "us"}, "properties": {"more": {"type": "double"}}})
+        mapping = engine.get_mapping(index)
+        assert mapping["_meta"] == {"who": "us"}
+        assert mapping["properties"]["more"] == {"type": "double"}
+        engine.put_settings(index, {"index.refresh_interval": "7s"})
+        (state,) = engine.indices(f"{index}*")
+        assert state.settings["index.refresh_interval"] == "7s"
+        assert engine.indices(f"{index}-none*") == []
+
+    def test_aliases_change_together_or_not_at_all(self, engine: Engine, index: str) -> None:
+        alias = f"{index}-alias"
+        assert engine.get_alias(alias) == []
+        engine.update_aliases([{"add": {"index": index, "alias": alias}}])
+        assert engine.get_alias(alias) == [index]
+        wrong = {"remove": {"index": index, "alias": f"{index}-other", "must_exist": True}}
+        with pytest.raises((IndexMissing, EngineRejected)):
+            engine.update_aliases([{"remove": {"index": index, "alias": alias}}, wrong])
+        assert engine.get_alias(alias) == [index]
+
+    def test_one_write_index_an_alias(self, engine: Engine, index: str) -> None:
+        """What keeps two first publishers from both serving."""
+        engine.create_index(f"{index}-2", {})
+        engine.update_aliases([{"add": {"index": index, "alias": f"{index}-alias", "is_write_index": True}}])
+        with pytest.raises(EngineRejected):
+            engine.update_aliases([{"add": {"index": f"{index}-2", "alias": f"{index}-alias", "is_write_index": True}}])
+
+    def test_scripts_are_stored(self, engine: Engine, index: str) -> None:
+        assert engine.get_script(f"{index}-script") is None
+        engine.put_script(f"{index}-script", "return 1")
+        assert engine.get_script(f"{index}-script") == "return 1"
+
+    def test_a_rejected_query_says_why(self, engine: Engine, index: str) -> None:
+        with pytest.raises(EngineRejected, match="No field found"):
+            engine.search(index, {"sort": {"_script": {"type": "number", "script": "doc['none'].value"}}})
+
+    def test_sizes_and_health(self, engine: Engine, index: str) -> None:
+        size = engine.size(index)
+        assert size.documents == 5
+        assert size.bytes > 0
+        assert engine.health(index, wait_for="yellow", timeout_seconds=5) in {"yellow", "green"}
+        disk = engine.disk()
+        assert disk is None or 0 < disk.free <= disk.total
+
+    def test_it_travels_to_another_process(self, engine: Engine, index: str) -> None:
+        copy = pickle.loads(pickle.dumps(engine))
+        assert copy.count(index) == 5
+        copy.close()
