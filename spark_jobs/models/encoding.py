@@ -5,7 +5,7 @@ training), the second is *neutral* (`any` for a segment, unknown position, a mis
 offset_f + 2 + hash64(v) mod buckets_f. Rows that training never saw are read as out of vocabulary.
 
 Numbers become normal scores: a value is replaced by the normal quantile of its mid-rank among the training rows, read
-from at most 257 stored quantiles with straight lines between them. Rates, counts and prices of any scale come out alike,
+from at most 257 stored quantiles and straight lines between them. Rates, counts and prices of any scale come out alike,
 and an outlier is merely the largest. Missing, NaN and infinite values become 0, the middle; so does a constant column.
 """
 

@@ -162,7 +162,11 @@ def examples_of(table: pa.Table, encoder: Encoder, *, vectors: pa.Table | None =
         time=np.asarray(table.column("request_at").cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()),
     )
     key = stir(group.view(np.uint64) ^ stir(hashes(table.column("item_id")).view(np.uint64)))
-    return found.where(np.argsort(key, kind="stable"))
+    order = np.argsort(key, kind="stable")
+    if (key[order[1:]] == key[order[:-1]]).any():
+        # An item shown twice in a visit: what the rows hold decides, and rows that hold the same may swap.
+        order = np.lexsort((found.item, found.label, *found.numbers.T, *found.rows.T, key))
+    return found.where(order)
 
 
 def item_lines(table: pa.Table, encoder: Encoder, vectors: pa.Table | None) -> tuple[Floats, Longs]:

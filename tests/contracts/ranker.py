@@ -1,0 +1,176 @@
+"""What every ranking model keeps: enrol one by a subclass with its settings."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from spark_jobs.evaluation.auc import auc
+from spark_jobs.fields import Field, FieldSchema
+from spark_jobs.models.calibration import Calibration
+from spark_jobs.models.checkpoint import Checkpoint, load, save
+from spark_jobs.models.encoding import Encoder
+from spark_jobs.models.examples import Examples, Tensors, examples_of
+from spark_jobs.models.grid import Grid, encode
+from spark_jobs.models.registry import build
+from spark_jobs.models.settings import ModelSettings
+from spark_jobs.models.training import Fitted, fit, logits_of, score_examples
+from spark_jobs.models.training_settings import TrainingSettings
+
+SCHEMA = FieldSchema(
+    fields=(
+        Field(name="item", buckets=512),
+        Field(name="brand", buckets=64),
+        Field(name="price", kind="numeric"),
+        Field(name="text", kind="vector", width=4),
+        Field(name="taste", role="segment", buckets=32),
+        Field(name="age", role="segment", buckets=32),
+        Field(name="position", role="context", buckets=32),
+        Field(name="hour", kind="numeric", role="context"),
+    )
+)
+TRAINING = TrainingSettings(epochs=4, batch_size=512, learning_rate=0.02, weight_decay=0.0, min_steps=0, threads=1)
+SEGMENTS = [{}, {"taste": "t0"}, {"taste": "t1", "age": "old"}, {"age": "young"}, {"taste": "never seen"}]
+
+
+def items_of(n: int) -> pa.Table:
+    """n items; the first 60 are the world's."""
+    random = np.random.default_rng(5)
+    return pa.table(
+        {
+            "item_id": [f"i{k}" for k in range(n)],
+            "item": [f"i{k}" for k in range(n)],
+            "brand": [f"b{k % 6}" for k in range(n)],
+            "price": random.gamma(2.0, 3.0, n),
+            "text": list(random.standard_normal((n, 4)).astype(np.float32)),
+        }
+    )
+
+
+def world(n: int = 12_000, *, seed: int = 3) -> tuple[pa.Table, np.ndarray]:
+    """Examples with planted truth: items differ, people like their own brands, upper positions are clicked more."""
+    random = np.random.default_rng(seed)
+    items = items_of(60)
+    item, person = random.integers(0, 60, n), random.integers(0, 200, n)
+    appeal = np.random.default_rng(11).standard_normal(60)
+    likes = np.where(item % 6 == person % 2, 1.5, -0.5)
+    position = random.integers(0, 5, n)
+    truth = 1.0 / (1.0 + np.exp(-(appeal[item] + likes - 0.4 * position - 0.5)))
+    table = items.take(pa.array(item)).append_column("request_id", pa.array([f"r{k // 20}" for k in range(n)]))
+    columns = {
+        "request_at": pa.array(np.arange(n) * 1_000_000, pa.timestamp("us")),
+        "user_id": [f"u{k}" for k in person],
+        "label": (random.random(n) < truth).astype(np.float64),
+        "sampling_rate": np.ones(n),
+        "taste": [f"t{k % 2}" for k in person],
+        "age": ["young" if k % 3 == 0 else "old" for k in person],
+        "position": [str(p) for p in position],
+        "hour": random.random(n) * 24.0,
+    }
+    for name, values in columns.items():
+        table = table.append_column(name, pa.array(values))
+    return table, truth
+
+
+def examples(n: int = 12_000, *, seed: int = 3) -> Examples:
+    return examples_of(world(n, seed=seed)[0], Encoder(SCHEMA), vectors=items_of(60))
+
+
+@cache
+def trained(settings: ModelSettings) -> Fitted:
+    """Trained once a test run; tests only read it."""
+    return fit(settings, Encoder(SCHEMA), train=examples(), valid=examples(3000, seed=4), settings=TRAINING)
+
+
+class RankerContract:
+    """A subclass sets `SETTINGS`, and `LEAST_AUC` on the planted world."""
+
+    SETTINGS: ModelSettings
+    LEAST_AUC = 0.70
+
+    @pytest.fixture
+    def fitted(self) -> Fitted:
+        return trained(self.SETTINGS)
+
+    @pytest.fixture
+    def checkpoint(self, fitted: Fitted) -> Checkpoint:
+        return Checkpoint(self.SETTINGS, fitted.encoder, fitted.model, Calibration(1.1, -0.2))
+
+    def test_every_parameter_gets_a_gradient_and_changes(self) -> None:
+        data = examples(2000)
+        encoder = Encoder(SCHEMA)
+        before = {k: v.detach().clone() for k, v in build(self.SETTINGS, encoder, seed=7).named_parameters()}
+        after = fit(self.SETTINGS, encoder, train=data, valid=None, settings=TRAINING).model
+        after.train()
+        after(Tensors(data, encoder).batch(slice(0, 256))).sum().backward()
+        for name, parameter in after.named_parameters():
+            assert parameter.grad is not None, f"{name} has no gradient"
+            assert not torch.equal(before[name], parameter), f"{name} did not change"
+
+    def test_the_planted_world_is_recovered(self, fitted: Fitted) -> None:
+        table, truth = world(6000, seed=9)
+        test = examples_of(table, Encoder(SCHEMA), vectors=items_of(60))
+        found = auc(test.label, score_examples(fitted, test, neutral_context=False))
+        assert found > self.LEAST_AUC
+        assert found > auc(table.column("label").to_numpy(), truth) - 0.06, "far from what anybody could know"
+
+    def test_save_load_score_is_the_same(self, checkpoint: Checkpoint, tmp_path: Path) -> None:
+        save(checkpoint, tmp_path)
+        again = load(tmp_path, schema=SCHEMA)
+        items = items_of(40)
+        assert np.array_equal(Grid(again).score(items, SEGMENTS), Grid(checkpoint).score(items, SEGMENTS))
+
+    def test_grid_equals_row_by_row(self, checkpoint: Checkpoint) -> None:
+        items = items_of(333)  # most of them never seen
+        grid = Grid(checkpoint).score(items, SEGMENTS)
+        for s, segment in enumerate(SEGMENTS):
+            table = items
+            for name, value in segment.items():
+                table = table.append_column(name, pa.array([value] * len(items)))
+            with torch.inference_mode():
+                logits = checkpoint.model(encode(checkpoint.encoder, table)).double().numpy()
+            assert np.abs(checkpoint.calibration(logits) - grid[:, s]).max() <= 1e-5
+
+    def test_empty_single_constant_and_not_finite(self, checkpoint: Checkpoint) -> None:
+        grid = Grid(checkpoint)
+        assert grid.score(items_of(0), SEGMENTS).shape == (0, len(SEGMENTS))
+        assert grid.score(items_of(3), []).shape == (3, 0)
+        assert grid.score(items_of(1), SEGMENTS).shape == (1, len(SEGMENTS))
+        odd = items_of(4).set_column(3, "price", pa.array([np.nan, np.inf, -np.inf, None], pa.float64()))
+        bare = items_of(4).drop_columns(["price"])
+        assert np.array_equal(grid.score(odd, SEGMENTS), grid.score(bare, SEGMENTS)), "not finite reads as missing"
+        assert np.isfinite(grid.score(odd, SEGMENTS)).all()
+
+    def test_unseen_ids_share_the_row_of_the_unknown(self, checkpoint: Checkpoint) -> None:
+        items = items_of(2)
+        for name in ("item", "brand"):
+            place = items.column_names.index(name)
+            items = items.set_column(place, name, pa.array(["brand new", "also new"]))
+        items = items.drop_columns(["price", "text"])
+        scores = Grid(checkpoint).score(items, SEGMENTS)
+        assert np.array_equal(scores[0], scores[1])
+
+    def test_one_seed_repeats_and_two_differ(self) -> None:
+        data = examples(1500)
+
+        def scores(seed: int) -> np.ndarray:
+            settings = TRAINING.model_copy(update={"seed": seed, "epochs": 1})
+            return score_examples(fit(self.SETTINGS, Encoder(SCHEMA), train=data, valid=None, settings=settings), data)
+
+        assert np.array_equal(scores(1), scores(1))
+        assert not np.array_equal(scores(1), scores(2))
+
+    def test_context_is_neutral_at_scoring(self, fitted: Fitted, checkpoint: Checkpoint) -> None:
+        items = items_of(5)
+        shown = items.append_column("position", pa.array(["0"] * 5)).append_column("hour", pa.array([3.0] * 5))
+        grid = Grid(checkpoint)
+        assert np.array_equal(grid.score(shown, SEGMENTS), grid.score(items, SEGMENTS))
+        data = examples(200)
+        held = logits_of(fitted.model, Tensors(data, fitted.encoder, neutral_context=True))
+        known = logits_of(fitted.model, Tensors(data, fitted.encoder))
+        assert not np.allclose(held, known), "position was not learnt at all"

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from segments.errors import ContractBroken, Refused
+from spark_jobs.models.develop import batch_size, develop
+from spark_jobs.models.encoding import Encoder
+from spark_jobs.models.examples import examples_of
+from spark_jobs.models.ranker import Batch
+from spark_jobs.models.settings import DeepFMSettings, LogisticSettings
+from spark_jobs.models.training import Masks, fit, score_examples
+from spark_jobs.models.training_settings import TrainingSettings
+from tests.contracts.ranker import SCHEMA, TRAINING, examples, items_of, world
+
+
+@pytest.mark.parametrize("correction", ["offset", "weights"])
+def test_sampling_is_undone(correction: str) -> None:
+    data = examples(20_000)
+    random = np.random.default_rng(1)
+    rate = np.where(data.label == 1, 1.0, 0.2)
+    kept = random.random(len(data)) < rate
+    sampled = replace(data, rate=rate).where(kept)
+    settings = TRAINING.model_copy(update={"correction": correction, "mask_context": 0.0, "epochs": 8})
+    fitted = fit(LogisticSettings(), Encoder(SCHEMA), train=sampled, valid=None, settings=settings)
+    chance = 1.0 / (1.0 + np.exp(-score_examples(fitted, data, neutral_context=False)))
+    assert chance.mean() == pytest.approx(data.label.mean(), rel=0.05)
+
+
+def test_visits_without_unclicked_rows_take_the_mean_offset() -> None:
+    data = examples(60)
+    group = np.arange(60) // 20
+    label = np.where(group == 2, 1.0, np.arange(60) % 2)
+    rate = np.where(label == 1, 1.0, np.where(group == 0, 0.5, 0.25))
+    found = replace(data, group=group, label=label, rate=rate).offset()
+    assert found[:20] == pytest.approx(np.log(2.0))
+    assert found[20:40] == pytest.approx(np.log(4.0))
+    assert found[40:] == pytest.approx(np.log(8.0) / 2.0)
+
+
+def test_training_does_not_depend_on_the_order_of_the_table() -> None:
+    table, _ = world(2000)
+    mixed = table.take(np.random.default_rng(1).permutation(2000))
+    settings = TRAINING.model_copy(update={"epochs": 1})
+    scores = []
+    for rows in (table, mixed):
+        data = examples_of(rows, Encoder(SCHEMA), vectors=items_of(60))
+        fitted = fit(DeepFMSettings(dim=4), Encoder(SCHEMA), train=data, valid=None, settings=settings)
+        scores.append(score_examples(fitted, data))
+    assert np.array_equal(*scores)
+
+
+def test_masks_hide_as_often_as_asked() -> None:
+    encoder = Encoder(SCHEMA)
+    settings = TrainingSettings(mask_segments=0.3, mask_context=0.4, drop_ids=0.05)
+    rows = torch.from_numpy(np.tile(encoder.neutral + 1, (20_000, 1)))
+    batch = Batch(rows, torch.ones(20_000, 2), torch.zeros(20_000, 0))
+    masked = Masks(encoder, settings)(batch, torch.Generator().manual_seed(1))
+    neutral = (masked.rows == torch.from_numpy(encoder.neutral)).double().mean(0)
+    unseen = (masked.rows == torch.from_numpy(encoder.out_of_vocabulary)).double().mean(0)
+    # item, brand, taste, age, position
+    assert neutral.numpy() == pytest.approx([0, 0, 0.3, 0.3, 0.4], abs=0.02)
+    assert unseen.numpy() == pytest.approx([0.05] * 5, abs=0.01)
+    assert masked.numeric.mean(0).numpy() == pytest.approx([1.0, 0.6], abs=0.02), "price stays, hour is context"
+
+
+def test_early_stopping_keeps_the_best_epoch() -> None:
+    settings = TRAINING.model_copy(update={"epochs": 30, "learning_rate": 0.1, "patience": 2})
+    train, valid = examples(1500), examples(3000, seed=4)
+    fitted = fit(DeepFMSettings(dim=8), Encoder(SCHEMA), train=train, valid=valid, settings=settings)
+    assert len(fitted.curve) < 30, "a small world is learnt by heart long before"
+    best = max(point["gauc"] for point in fitted.curve)
+    assert fitted.curve[fitted.epochs - 1]["gauc"] == best
+
+
+def test_develop_refits_on_everything_and_is_calibrated() -> None:
+    data = examples(12_000)
+    border = int(np.quantile(data.time, 0.75))
+    done = develop(DeepFMSettings(dim=4), SCHEMA, examples=data, valid_from=border, training=TRAINING)
+    assert done.metrics["examples"] == 12_000
+    assert done.metrics["valid_examples"] == (data.time >= border).sum()
+    assert 0.9 < done.metrics["mean_ratio"] < 1.1
+    assert done.metrics["epochs"] >= 1
+    # An item seen only after the border is known to the refitted network.
+    only_late = data.where(data.time >= border)
+    assert done.checkpoint.encoder.seen[only_late.rows].all()
+
+
+@pytest.mark.parametrize("clicks", [1, 3])
+def test_tiny_shelves_still_get_a_model(clicks: int) -> None:
+    data = examples(40)
+    label = np.zeros(40)
+    label[np.argsort(data.time)[-clicks:]] = 1.0  # all clicks lie after the border
+    done = develop(
+        DeepFMSettings(dim=4), SCHEMA, examples=replace(data, label=label), valid_from=int(data.time.max()),
+        training=TRAINING,
+    )  # fmt: skip
+    assert done.metrics["epochs"] == TRAINING.epochs
+    assert batch_size(40, TRAINING) == 32
+    assert batch_size(10_000_000, TRAINING) == TRAINING.batch_size
+
+
+def test_nothing_to_learn_from_is_refused() -> None:
+    data = examples(100)
+    with pytest.raises(Refused, match="no examples"):
+        develop(LogisticSettings(), SCHEMA, examples=data.where(data.label > 2), valid_from=0, training=TRAINING)
+    with pytest.raises(Refused, match="two labels"):
+        develop(LogisticSettings(), SCHEMA, examples=data.where(data.label == 0), valid_from=0, training=TRAINING)
+
+
+@pytest.mark.parametrize(("name", "value"), [("label", 0.5), ("rate", 0.0), ("rate", 1.5)])
+def test_broken_examples_are_refused(name: str, value: float) -> None:
+    data = examples(10)
+    with pytest.raises(ContractBroken, match="examples"):
+        replace(data, **{name: np.full(10, value)})
