@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "models": ("cli.models", "group", "Fit ranking models on labelled data."),
     "nightly": ("cli.nightly", "group", "Run the nightly job, whole or by step."),
     "node": ("cli.node", "group", "Start, stop and look at the embedded Elasticsearch and Redis."),
+    "publish": ("cli.publish", "command", "Publish ranks from a folder, without Spark."),
     "rollback": ("cli.generations", "rollback", "Serve the previous generation again."),
     "search": ("cli.search", "command", "Run a query sorted by recommended."),
     "segments": ("cli.segments", "group", "Who is in which group."),

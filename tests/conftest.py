@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,8 @@ from es_ranking.engine.redis_node import start_redis, stop_redis
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from tests.es_ranking.publish.shop import Publisher
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +69,14 @@ def index_name(engine: Engine) -> Iterator[str]:
     yield name
     for state in engine.indices(f"{name}*"):
         engine.delete_index(state.name, missing_ok=True)
+
+
+@pytest.fixture
+def published(engine: Engine, index_name: str) -> Publisher:
+    """Publishes a night of the small shop under `index_name`."""
+    from tests.es_ranking.publish.shop import publish_night
+
+    return partial(publish_night, engine, index_name)
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,11 @@ def find_java(*, minimum: int = MINIMUM, also: Iterable[Path] = ()) -> Java:
         java = java_at(Path(own))
         if java is None or java.release < minimum:
             found = "no Java" if java is None else f"Java {java.release}"
-            raise UsageError(f"ES_JAVA_HOME holds {found}, the engine needs {minimum} or newer", where=own)
+            raise UsageError(
+                f"ES_JAVA_HOME holds {found}, the engine needs {minimum} or newer",
+                where=own,
+                hint="correct ES_JAVA_HOME, or unset it and the usual folders are searched",
+            )
         return java
     found_here = {java.home.resolve(): java for java in (java_at(home) for home in (*also, *_homes())) if java}
     fit = [java for java in found_here.values() if java.release >= minimum]

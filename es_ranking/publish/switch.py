@@ -20,7 +20,6 @@ from es_ranking.publish.gates import Verdict, check_gates, verdict_rows
 from es_ranking.publish.generation import (
     WRITING,
     Generation,
-    generations,
     serving,
     users_alias,
     why_alias,
@@ -119,16 +118,15 @@ def finish(
         raise Refused(
             f"the engine refused {report.refused} documents, {allowed} are allowed{told}", where=plan.generation
         )
-    for index in plan.indices.values():
-        try:
-            engine.refresh(index)
-        except IndexMissing as error:
-            raise swept(index) from error
+    every = ",".join(plan.indices.values())
+    try:
+        engine.refresh(every)
+    except IndexMissing as error:
+        raise swept(plan.generation) from error
     documents = _reconcile(engine, plan, refused=report.refused)
     verdicts = check_gates(engine, plan, settings.gates, figures)
-    for index in plan.indices.values():
-        settled = {"index.refresh_interval": settings.refresh_interval, "index.number_of_replicas": settings.replicas}
-        engine.put_settings(index, settled)
+    settled = {"index.refresh_interval": settings.refresh_interval, "index.number_of_replicas": settings.replicas}
+    engine.put_settings(every, settled)
     _switch(engine, plan)
     retired = retire(engine, plan)
     return Finished(
@@ -206,6 +204,3 @@ def _switch(engine: Engine, plan: PublishPlan) -> None:
 def _generation(alias: str, name: str) -> Generation:
     run, number = name.removeprefix(f"{alias}-").rsplit("-", 1)
     return Generation(run.upper(), int(number), alias)
-
-
-__all__ = ["Finished", "Targets", "abort", "begin", "finish", "generations", "remove", "retire", "targets_of"]

@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 from es_ranking.engine.contract import Engine
 from es_ranking.publish.documents import main_document, user_document, why_document
+from es_ranking.publish.locally import publish
 from es_ranking.publish.plan import PublishPlan, plan_publish
 from es_ranking.publish.settings import GateSettings, PublishSettings
 from es_ranking.publish.switch import Finished
 from segments.catalogue import Catalogue, Segment, everyone
 
+NIGHT = "20171127T000000"
 ITEMS = 40
 OPEN_GATES = GateSettings(min_overlap=None, max_unseen=None)
 SETTINGS = PublishSettings(batch_documents=7, backoff_seconds=0.0, gates=OPEN_GATES, min_disk_free_share=0.0)
@@ -91,3 +93,10 @@ def plan_for(engine: Engine, alias: str, run: str, **changed: Any) -> PublishPla
 def top(engine: Engine, alias: str, field: str, size: int = 3) -> list[str]:
     body = {"size": size, "sort": [{field: "desc"}, {"item_id": "asc"}]}
     return [hit["_id"] for hit in engine.search(alias, body)["hits"]["hits"]]
+
+
+def publish_night(
+    engine: Engine, alias: str, run: str, *, turn: int = 0, settings: PublishSettings = SETTINGS
+) -> Finished:
+    plan = plan_for(engine, alias, run, settings=settings)
+    return publish(engine, plan, documents=documents(turn=turn), reasons=reasons(), users=users(), settings=settings)

@@ -1,0 +1,79 @@
+"""Every ill the doctor knows, given to a patient."""
+
+from __future__ import annotations
+
+import socket
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from es_ranking.doctor import CHECKS, Finding, Patient, examine
+from es_ranking.engine.contract import Engine
+from es_ranking.publish.generation import published_aliases
+from es_ranking.publish.switch import begin
+from tests.es_ranking.publish.shop import NIGHT, SETTINGS, Publisher, plan_for
+
+AS_OF = datetime(2017, 11, 27, tzinfo=UTC)
+
+
+def findings_of(engine: Engine | None, *aliases: str, hours: float = 1.0) -> dict[str, Finding]:
+    patient = Patient(engine, "it is away", aliases, AS_OF + timedelta(hours=hours), max_age_hours=36.0)
+    return {finding.check: finding for finding in examine(patient)}
+
+
+@pytest.fixture
+def shop(published: Publisher, index_name: str) -> str:
+    published(NIGHT)
+    return index_name
+
+
+def test_a_healthy_one(engine: Engine, shop: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    found = findings_of(engine, shop)
+    for check in ("versions", "java", "engine", "redis", f"alias {shop}", f"fields {shop}"):
+        assert found[check].state == "ok", found[check]
+    assert f"leftovers {shop}" not in found
+
+
+def test_stale_ranks(engine: Engine, shop: str) -> None:
+    stale = findings_of(engine, shop, hours=40.0)[f"alias {shop}"]
+    assert stale.state == "error"
+    assert "40.0 hours old" in stale.found
+
+
+def test_leftovers_of_a_crash(engine: Engine, shop: str) -> None:
+    half = begin(engine, plan_for(engine, shop, "20171128T000000"))
+    found = findings_of(engine, shop)[f"leftovers {shop}"]
+    assert found.state == "warning"
+    assert half.main.removesuffix("-writing") in found.found
+
+
+def test_a_tight_field_budget(engine: Engine, published: Publisher, index_name: str) -> None:
+    published(NIGHT, settings=SETTINGS.model_copy(update={"field_limit": 22}))
+    assert findings_of(engine, index_name)[f"fields {index_name}"].state == "warning"
+
+
+def test_nothing_published(engine: Engine, index_name: str) -> None:
+    assert findings_of(engine, index_name)[f"alias {index_name}"].state == "warning"
+
+
+def test_a_serving_index_that_never_refreshes(engine: Engine, shop: str) -> None:
+    engine.put_settings(shop, {"index.refresh_interval": "-1"})
+    assert findings_of(engine, shop)[f"settings {shop}"].state == "error"
+
+
+def test_everything_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{probe.getsockname()[1]}/0")
+    monkeypatch.setenv("ES_JAVA_HOME", "/nowhere")
+    found = findings_of(None, "shop")
+    assert {check: found[check].state for check in ("engine", "redis", "java")} == dict.fromkeys(
+        ("engine", "redis", "java"), "error"
+    )
+    assert all(finding.cure for finding in found.values() if finding.state == "error")
+    assert set(CHECKS) >= {"versions", "java", "engine", "redis", "scripts", "aliases"}
+
+
+def test_what_is_published_is_found(engine: Engine, shop: str) -> None:
+    assert shop in published_aliases(engine)
