@@ -91,7 +91,7 @@ def _contestants(night: Night, outcomes: Outcomes, catalogue: Catalogue) -> Any:
 
 
 def _calibration(outcomes: Outcomes, contestant: Contestant) -> dict[str, float]:
-    """Mean predicted over mean observed on every (visit, item) pair that has a score."""
+    """Mean predicted over mean observed on every (visit, item) pair with a score, and how many pairs have one."""
     predicted = pairs = clicks = 0.0
     for segment, items, count, rows, _ in outcomes.visits.groups(contestant.segment_of):
         score = contestant.grid[segment, items]
@@ -99,8 +99,12 @@ def _calibration(outcomes: Outcomes, contestant: Contestant) -> dict[str, float]
         predicted += count * float(score[scored].sum())
         pairs += count * int(scored.sum())
         clicks += int(scored[outcomes.visits.click_at[rows]].sum())
-    return {"mean_predicted": predicted / max(pairs, 1), "mean_observed": clicks / max(pairs, 1),
-            "ratio": predicted / clicks if clicks else float("nan")}  # fmt: skip
+    return {
+        "mean_predicted": predicted / max(pairs, 1),
+        "mean_observed": clicks / max(pairs, 1),
+        "ratio": predicted / clicks if clicks else float("nan"),
+        "scored_share": pairs / max(float(outcomes.visits.size.sum()), 1.0),
+    }
 
 
 def _triple(interval: Interval) -> list[float]:

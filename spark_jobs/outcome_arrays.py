@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from segments.hashing import hash_strings
 from spark_jobs.evaluation.visits import Visits
 from spark_jobs.history import clock, current_segments
+from spark_jobs.tables import schema_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
-RATE_STRENGTH = 2_000.0
+RATE_STRENGTH = 200.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Outcomes:
         item_class: (items,) department of each item.
         classes: names of the departments.
         candidates: items that had features at the clock.
-        product_rate: (items,) past clicks over impressions, shrunken to the overall rate by 2,000 impressions.
+        product_rate: (items,) past clicks over impressions, shrunken to the overall rate by 200 impressions.
         segments_of: user → family → segment at the clock.
     """
 
@@ -73,40 +74,34 @@ class Outcomes:
 def read_outcomes(night: Night, kind: str) -> Outcomes:
     """Reads visits, lists and clicks after the clock; everything about items and users is as of the clock."""
     tables, run = night.warehouse, night.run
-    visits = tables.read("visits", run).where(F.col("item_kind") == kind).select("request_id", "user_id", "list_id")
-    visits = visits.orderBy("request_id", "list_id")
-    shown = visits.select("list_id").distinct()
-    listed = tables.read("list_items", run).join(shown, "list_id", "left_semi").toArrow()
-    clicked = tables.read("visit_clicks", run).join(visits.select("request_id"), "request_id", "left_semi").toArrow()
-    seen = visits.toArrow()
+    seen = (
+        tables.read("visits", run)
+        .where(F.col("item_kind") == kind)
+        .select("request_id", "user_id", "list_id")
+        .orderBy("request_id", "list_id")
+        .toArrow()
+    )
+    listed, clicked = _columns(night, "list_items"), _columns(night, "visit_clicks")
     items = tables.read("items", run).where(F.col("kind") == kind)
     department = items.select("item_id", F.coalesce(F.col("category")[0], F.lit("unknown")).alias("name")).toArrow()
     candidates = tables.read("item_features", run).where(F.col("item_kind") == kind).select("item_id").toArrow()
-    list_names, list_row = _coded(listed["list_id"])
-    item_names, item_row = _coded(listed["item_id"])
-    known, _ = _coded(candidates["item_id"])
-    all_items = np.unique(np.concatenate([item_names, known]))
-    requests, request_row = _coded(seen["request_id"])
+
+    lists, list_of = _coded(seen["list_id"])
+    requests, request_of = _coded(seen["request_id"])
     users, visit_user = _coded(seen["user_id"])
-    lists_seen, seen_row = _coded(seen["list_id"])
-    click_request, click_row = _coded(clicked["request_id"])
-    click_names, click_item_row = _coded(clicked["item_id"])
-    # A click on an item that is neither candidate nor in any list gets a number of its own: counted as outside.
-    all_items = np.unique(np.concatenate([all_items, click_names]))
-    list_of = np.searchsorted(list_names, lists_seen)
-    missing = list_names[np.minimum(list_of, max(list_names.size - 1, 0))] != lists_seen if list_names.size else None
-    list_of = (
-        np.where(missing, list_names.size, list_of) if missing is not None else np.zeros(lists_seen.size, np.int64)
-    )
-    visit_of_request = np.zeros(requests.size, dtype=np.int64)
-    visit_of_request[request_row] = np.arange(request_row.size)
+    list_row, item_names, item_row = _of_these(listed["list_id"], lists, listed["item_id"])
+    click_request, click_names, click_item = _of_these(clicked["request_id"], requests, clicked["item_id"])
+    known, _ = _coded(candidates["item_id"])
+    all_items = np.unique(np.concatenate([known, item_names, click_names]))
+    visit_of = np.zeros(requests.size, dtype=np.int64)
+    visit_of[request_of] = np.arange(request_of.size)
     arrays = Visits.of(
         lists=list_row,
         items=np.searchsorted(all_items, item_names)[item_row],
         item_hash=hash_strings([str(name) for name in all_items]),
-        list_of=list_of[seen_row].astype(np.int64),
-        click_visit=visit_of_request[np.searchsorted(requests, click_request)[click_row]],
-        click_item=np.searchsorted(all_items, click_names)[click_item_row],
+        list_of=list_of,
+        click_visit=visit_of[click_request],
+        click_item=np.searchsorted(all_items, click_names)[click_item],
     )
     classes, item_class = _departments(department, all_items)
     counts = tables.read("exposure_counts", run).where(F.col("item_kind") == kind)
@@ -117,15 +112,44 @@ def read_outcomes(night: Night, kind: str) -> Outcomes:
     )  # fmt: skip
 
 
+def _columns(night: Night, table: str) -> Any:
+    """A long table of strings. On a disk of this machine it is read without Spark, each string once."""
+    folder = night.warehouse.folder(table, night.run)
+    if "://" in folder:
+        return night.warehouse.read(table, night.run).toArrow()
+    from pyarrow import dataset
+
+    names = schema_of(table).fieldNames()
+    form = dataset.ParquetFileFormat(read_options=dataset.ParquetReadOptions(dictionary_columns=names))
+    return dataset.dataset(folder.removeprefix("file:"), format=form).to_table()
+
+
 def _coded(column: Any) -> tuple[NDArray[Any], I64]:
     """Distinct values of a string column, sorted, and the place of each row's value among them."""
-    encoded = column.dictionary_encode().combine_chunks()
+    import pyarrow as pa
+
+    encoded = column.unify_dictionaries() if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    encoded = encoded.combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
     names = np.array(encoded.dictionary.to_pylist(), dtype=object).astype(str)
-    order = np.argsort(names, kind="stable")
-    place = np.empty_like(order)
-    place[order] = np.arange(order.size)
+    # Dictionaries that were unified may name a value that no row has.
+    sorted_names, place = np.unique(names, return_inverse=True)
     codes = encoded.indices.to_numpy(zero_copy_only=False)
-    return names[order], np.asarray(place[codes] if codes.size else np.zeros(0, np.int64), dtype=np.int64)
+    return sorted_names, np.asarray(place[codes] if codes.size else np.zeros(0), dtype=np.int64)
+
+
+def _of_these(keys: Any, wanted: NDArray[Any], values: Any) -> tuple[I64, NDArray[Any], I64]:
+    """Rows whose key is wanted: place of the key among the wanted, distinct values, and each row's value."""
+    names, row = _coded(keys)
+    place = np.searchsorted(wanted, names)
+    there = np.zeros(names.size, dtype=bool)
+    if wanted.size:
+        there = wanted[np.minimum(place, wanted.size - 1)] == names
+    keep = there[row]
+    value_names, value_row = _coded(values)
+    used, used_row = np.unique(value_row[keep], return_inverse=True)
+    return np.asarray(place[row[keep]], dtype=np.int64), value_names[used], used_row.astype(np.int64)
 
 
 def _departments(table: Any, items: NDArray[Any]) -> tuple[list[str], I64]:

@@ -80,7 +80,8 @@ def suspicion(
     prior = float(logit(prior_share))
     # Nothing that could follow was looked at: clicks alone accuse nobody.
     blind = np.stack([s.trials for s in signals]).sum(axis=0) == 0
-    honest = np.stack([_not_lowest(lists, signal) for signal in signals]).all(axis=0).astype(np.float64)
+    begin = np.stack([_not_lowest(lists, signal) for signal in signals]).all(axis=0)
+    honest: F64 = np.asarray(begin, dtype=np.float64)
     for _ in range(ROUNDS):
         weights = np.stack([_log_odds(lists, signal, honest, drop) for signal in signals])
         odds = prior + weights.sum(axis=0) + _click_log_odds(lists, impressions, clicks, honest, lift)
