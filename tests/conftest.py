@@ -17,7 +17,9 @@ import pytest
 from es_ranking.engine.connect import connect
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.node import remove_node, start_node
+from es_ranking.engine.places import node_folder
 from es_ranking.engine.redis_node import start_redis, stop_redis
+from es_ranking.engine.state import born
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -34,10 +36,20 @@ def engine_url() -> Iterator[str]:
         return
     # A name of its own: test runs side by side, and never the developer's own node.
     name = f"test-{os.getpid()}"
+    _remove_orphans()
     try:
         yield start_node(name, heap="768m").url
     finally:
         remove_node(name)
+
+
+def _remove_orphans() -> None:
+    """Nodes of test runs that were killed: their names tell whose they were."""
+    for folder in node_folder("x").parent.glob("test-*"):
+        owner = folder.name.split("-")[1]
+        if owner.isdigit() and born(int(owner)) is None:
+            stop_redis(folder.name)
+            remove_node(folder.name)
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,8 @@ def ensure_server(*, java: Path, artifact: Artifact = ARTIFACT, version: str = V
     with _only_one(server.parent / "fetch.lock"):
         if server.is_dir():
             return server
+        for leftover in server.parent.glob("fetch-*/"):  # of a killed process: while we hold the lock nobody uses it
+            shutil.rmtree(leftover, ignore_errors=True)
         _check_space(server.parent, artifact.size + UNPACKED_BYTES)
         with tempfile.TemporaryDirectory(prefix="fetch-", dir=server.parent) as work:
             file = fetch(artifact, Path(work) / "download", java=java)

@@ -69,6 +69,12 @@ def test_a_broken_download_leaves_nothing(cache: Path, artifact: Artifact) -> No
     assert [path.name for path in cache.iterdir()] == ["fetch.lock"]
 
 
+def test_what_a_killed_download_left_is_removed(cache: Path, artifact: Artifact) -> None:
+    (cache / "fetch-killed" / "download").mkdir(parents=True)
+    bundle.ensure_server(java=Path("java"), artifact=artifact, version="9.9.9")
+    assert sorted(path.name for path in cache.iterdir()) == ["elasticsearch-9.9.9", "fetch.lock"]
+
+
 def test_no_disk_space(cache: Path, artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 5, 5))

@@ -27,6 +27,7 @@ def name() -> Iterator[str]:
     name = f"test-{os.getpid()}-own"
     yield name
     remove_node(name)
+    remove_node(f"{name}-2")
 
 
 def test_a_life(name: str) -> None:

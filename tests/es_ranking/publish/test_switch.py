@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from es_ranking.engine.contract import Engine
-from es_ranking.publish.generation import generations, serving_meta
+from es_ranking.publish.generation import generations, serving, serving_meta
 from es_ranking.publish.locally import publish
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.rollback import plan_rollback, rollback
@@ -106,6 +106,27 @@ def test_two_first_publishers_cannot_both_serve(engine: Engine, index_name: str)
     with pytest.raises(Refused, match="newer"):
         finish(engine, plans[1], SETTINGS, report=ready[1][1])
     assert engine.get_alias(index_name) == [plans[0].generation]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["both first", "both replace the same"])
+def test_the_engine_itself_lets_one_of_two_switch(
+    engine: Engine, index_name: str, published: Publisher, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    """The later one looked before the other switched, and still believes what it saw."""
+    if not first:
+        published(NIGHT_1)
+    late = plan_for(engine, index_name, NIGHT_3)
+    targets = begin(engine, late)
+    report = write_documents(engine, targets.main, documents(), settings=SETTINGS)
+    write_documents(engine, targets.users, users(), settings=SETTINGS)
+    seen = serving(engine, index_name)
+    winner = published(NIGHT_2, turn=5)
+    monkeypatch.setattr("es_ranking.publish.switch.serving", lambda *_: seen)
+    with pytest.raises(Refused, match="switched first"):
+        finish(engine, late, SETTINGS, report=report)
+    for alias in (index_name, f"{index_name}-why", f"{index_name}-users"):
+        assert len(engine.get_alias(alias)) == 1
+    assert engine.get_alias(index_name) == [winner.generation]
 
 
 def test_retention_keeps_what_the_settings_say(engine: Engine, index_name: str, published: Publisher) -> None:
