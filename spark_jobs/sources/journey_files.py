@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
 from pyspark.sql import functions as F
 
 from segments.errors import ContractBroken, MissingExtra
@@ -24,16 +25,19 @@ FIRST_WEEK = datetime(2016, 12, 26, tzinfo=UTC)
 # Campaigns are mailed in rounds of four weeks, counted from week 1.
 ROUND_WEEKS = 4
 
-_COLUMNS = {
-    "transactions": "household_id store_id basket_id product_id quantity sales_value retail_disc coupon_disc "
-    "coupon_match_disc week transaction_timestamp",
-    "promotions": "product_id store_id display_location mailer_location week",
-    "products": "product_id manufacturer_id department brand product_category product_type package_size",
-    "demographics": "household_id age income home_ownership marital_status household_size household_comp kids_count",
-    "campaigns": "campaign_id household_id",
-    "campaign_descriptions": "campaign_id campaign_type start_date end_date",
-    "coupons": "coupon_upc product_id campaign_id",
-    "coupon_redemptions": "household_id coupon_upc campaign_id redemption_date",
+_FILES = {
+    "transactions": """household_id BIGINT, store_id BIGINT, basket_id BIGINT, product_id BIGINT, quantity BIGINT,
+        sales_value DOUBLE, retail_disc DOUBLE, coupon_disc DOUBLE, coupon_match_disc DOUBLE, week BIGINT,
+        transaction_timestamp TIMESTAMP""",
+    "promotions": "product_id BIGINT, store_id BIGINT, display_location STRING, mailer_location STRING, week BIGINT",
+    "products": """product_id BIGINT, manufacturer_id BIGINT, department STRING, brand STRING, product_category STRING,
+        product_type STRING, package_size STRING""",
+    "demographics": """household_id BIGINT, age STRING, income STRING, home_ownership STRING, marital_status STRING,
+        household_size STRING, household_comp STRING, kids_count STRING""",
+    "campaigns": "campaign_id BIGINT, household_id BIGINT",
+    "campaign_descriptions": "campaign_id BIGINT, campaign_type STRING, start_date TIMESTAMP, end_date TIMESTAMP",
+    "coupons": "coupon_upc BIGINT, product_id BIGINT, campaign_id BIGINT",
+    "coupon_redemptions": "household_id BIGINT, coupon_upc BIGINT, campaign_id BIGINT, redemption_date TIMESTAMP",
 }
 
 
@@ -60,12 +64,14 @@ def read(spark: SparkSession, name: str) -> DataFrame:
     path = package_folder() / f"{name}.parquet"
     if not path.is_file():
         raise ContractBroken(f"the package has no file {name}.parquet", where=str(path.parent))
-    frame = spark.read.parquet(str(path))
-    missing = sorted(set(_COLUMNS[name].split()) - set(frame.columns))
-    if missing:
+    # Footer and declared columns instead of Spark's look for a schema, which is a job of its own for each file.
+    schema = " ".join(_FILES[name].split())
+    have = pq.read_schema(path).names
+    if missing := sorted({column.split()[0] for column in schema.split(", ")} - set(have)):
         raise ContractBroken(
-            f"columns are missing: {', '.join(missing)}", where=str(path), hint=f"it has {', '.join(frame.columns)}"
+            f"columns are missing: {', '.join(missing)}", where=str(path), hint=f"it has {', '.join(have)}"
         )
+    frame = spark.read.schema(schema).parquet(str(path))
     if name == "transactions":
         frame = frame.withColumn("ts", F.from_utc_timestamp("transaction_timestamp", STORE_ZONE))
     return frame
