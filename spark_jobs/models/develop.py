@@ -52,11 +52,10 @@ def develop(
         raise Refused("there are no examples to train on", hint="an earlier day of events, or the build_examples step")
     early = examples.time < valid_from
     train, valid = examples.where(early), examples.where(~early)
-    settings = training.model_copy(update={"batch_size": batch_size(len(train) or len(examples), training)})
     metrics: dict[str, float] = {"examples": float(len(examples)), "clicks": float(examples.label.sum())}
     calibration, curve, epochs = Calibration(), [], training.epochs
     if _usable(train) and _usable(valid):
-        chosen = fit(model, Encoder(schema), train=train, valid=valid, settings=settings)
+        chosen = fit(model, Encoder(schema), train=train, valid=valid, settings=training)
         logits = score_examples(chosen, valid)
         weight = 1.0 / valid.rate
         calibration = calibrate(logits, valid.label, weight, method=training.calibration)
@@ -70,16 +69,11 @@ def develop(
         }
         curve, epochs = chosen.curve, chosen.epochs
         metrics["rows_per_second"] = float(np.median([point["rows_per_second"] for point in curve]))
-    final = refit(model, Encoder(schema), train=examples, epochs=epochs, settings=settings)
+    final = refit(model, Encoder(schema), train=examples, epochs=epochs, settings=training)
     parameters = sum(p.numel() for p in final.model.parameters())
     metrics |= {"epochs": float(epochs), "parameters": float(parameters), "seconds": time.perf_counter() - started}
     checkpoint = Checkpoint(model, final.encoder, final.model, calibration, notes={"metrics": dict(metrics)})
     return Developed(checkpoint, metrics, curve or final.curve)
-
-
-def batch_size(rows: int, training: TrainingSettings) -> int:
-    """Small shelves take smaller steps: at least some hundred steps an epoch, at least 32 rows a step."""
-    return min(training.batch_size, max(FEWEST_ROWS, rows // 100))
 
 
 def _usable(examples: Examples) -> bool:

@@ -76,7 +76,9 @@ def _run(
     if not len(train) or train.label.min() == train.label.max():
         raise Refused("the training examples hold fewer than two labels", hint="train on more days")
     started = time.perf_counter()
-    with torch_threads(settings.threads):
+    # A step of few rows is over sooner than threads can meet; on a busy machine waiting for them costs most.
+    small = batch_size(len(train), settings) < 2048
+    with torch_threads(settings.threads or (1 if small else 0)):
         encoder.fit(train.rows, train.numbers)
         network = build(kind, encoder, seed=settings.seed)
         watch = None if valid is None or not len(valid) else _Watch(valid, encoder, settings)
@@ -96,6 +98,11 @@ def _run(
         network.load_state_dict(best_state)
         network.eval()
     return Fitted(network, encoder, best, curve, time.perf_counter() - started, len(train))
+
+
+def batch_size(rows: int, settings: TrainingSettings) -> int:
+    """Small data takes smaller steps: about a hundred steps an epoch, at least 32 rows a step."""
+    return min(settings.batch_size, max(32, rows // 100))
 
 
 class _Loop:
@@ -127,7 +134,7 @@ class _Loop:
         total = torch.zeros((), dtype=torch.float64)
         with torch.random.fork_rng(devices=[]):  # dropout draws from torch's global generator
             torch.manual_seed(self.settings.seed + self.steps)
-            for index in torch.split(order, self.settings.batch_size):
+            for index in torch.split(order, batch_size(len(order), self.settings)):
                 if len(index) == 1 and len(order) > 1:
                     continue  # batch normalisation needs two rows
                 total += self._step(index) * len(index)

@@ -13,7 +13,9 @@ class TrainingSettings(Settings):
     """How a network is trained, whatever its kind."""
 
     epochs: int = Setting(default=5, ge=1, description="at most so many passes over the examples")
-    batch_size: int = Setting(default=8192, ge=1, description="examples a step")
+    batch_size: int = Setting(
+        default=8192, ge=1, description="examples a step; small data takes a hundredth of its rows"
+    )
     learning_rate: float = Setting(default=2e-3, gt=0.0)
     decay: float = Setting(default=1.0, gt=0.0, le=1.0, description="the rate is multiplied by this after each epoch")
     weight_decay: float = Setting(default=1e-6, ge=0.0, description="L2 on all weights, added to the gradient")
@@ -28,5 +30,5 @@ class TrainingSettings(Settings):
     )
     calibration: Literal["platt", "isotonic", "none"] = "platt"
     seed: int = 7
-    threads: int = Setting(default=0, ge=0, description="torch threads; 0 leaves torch's own choice")
+    threads: int = Setting(default=0, ge=0, description="torch threads; 0: torch's own choice, one for small steps")
     validation_rows: int = Setting(default=1_000_000, ge=1, description="at most so many rows choose the epoch")

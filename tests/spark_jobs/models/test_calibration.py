@@ -60,8 +60,8 @@ def test_few_clicks_move_only_the_shift_and_none_nothing() -> None:
 
 
 def test_figures_are_of_users_not_fitted_on() -> None:
-    z, y = planted(40_000)
-    user = np.arange(40_000) // 40
+    z, y = planted(20_000)
+    user = np.arange(20_000) // 40
     # A network that knows each user's labels by heart cannot be flattered: half the users are always held out.
     figures = honest_figures(z, y, np.ones_like(y), user)
     assert figures["mean_ratio"] == pytest.approx(1.0, abs=0.03)

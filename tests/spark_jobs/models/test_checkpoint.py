@@ -28,17 +28,17 @@ def scores(checkpoint: Checkpoint) -> np.ndarray:
 
 def test_a_crash_at_any_write_leaves_the_previous_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(fresh(1), tmp_path)
-    real = Path.replace
-    for crash_at in (1, 2):
-        calls = 0
+    real, left = Path.replace, 0
 
-        def replace(self: Path, target: Path) -> Path:
-            nonlocal calls
-            calls += 1
-            if calls == crash_at:
-                raise KeyboardInterrupt
-            return real(self, target)
+    def replace(self: Path, target: Path) -> Path:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        return real(self, target)
 
+    for writes_done in (0, 1):
+        left = writes_done
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", replace)
             with pytest.raises(KeyboardInterrupt):

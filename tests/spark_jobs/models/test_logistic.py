@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from segments.errors import UsageError
 from spark_jobs.fields import Field, FieldSchema
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.registry import build, model_settings
 from spark_jobs.models.settings import LogisticSettings
-from segments.errors import UsageError
 from tests.contracts.ranker import RankerContract
 
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from segments.errors import ContractBroken, Refused
-from spark_jobs.models.develop import batch_size, develop
+from spark_jobs.models.develop import develop
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import examples_of
 from spark_jobs.models.ranker import Batch
 from spark_jobs.models.settings import DeepFMSettings, LogisticSettings
-from spark_jobs.models.training import Masks, fit, score_examples
+from spark_jobs.models.training import Masks, batch_size, fit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
 from tests.contracts.ranker import SCHEMA, TRAINING, examples, items_of, world
 
@@ -24,7 +24,7 @@ def test_sampling_is_undone(correction: str) -> None:
     rate = np.where(data.label == 1, 1.0, 0.2)
     kept = random.random(len(data)) < rate
     sampled = replace(data, rate=rate).where(kept)
-    settings = TRAINING.model_copy(update={"correction": correction, "mask_context": 0.0, "epochs": 8})
+    settings = TRAINING.model_copy(update={"correction": correction, "mask_context": 0.0, "learning_rate": 0.005})
     fitted = fit(LogisticSettings(), Encoder(SCHEMA), train=sampled, valid=None, settings=settings)
     chance = 1.0 / (1.0 + np.exp(-score_examples(fitted, data, neutral_context=False)))
     assert chance.mean() == pytest.approx(data.label.mean(), rel=0.05)
