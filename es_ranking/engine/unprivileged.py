@@ -17,6 +17,7 @@ from segments.errors import Refused
 from segments.hashing import hash64
 
 _NOBODY = 65534
+_SOURCE = ".es-ranking-source"
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,20 @@ def reachable_copy(server: Path, who: Identity | None) -> Path:
     twin = shared_folder() / f"{server.name}-{hash64(str(server), str(found.st_ino), str(found.st_mtime_ns)):016x}"
     if twin.is_dir():
         return twin
+    _remove_widows(twin.parent)
     half = twin.with_name(f"{twin.name}.{os.getpid()}")
     shutil.rmtree(half, ignore_errors=True)
     shutil.copytree(server, half, copy_function=_link_or_copy)
+    (half / _SOURCE).write_text(str(server), encoding="utf-8")
     half.rename(twin)
     return twin
+
+
+def _remove_widows(folder: Path) -> None:
+    """Twins of servers that are gone."""
+    for note in folder.glob(f"*/{_SOURCE}"):
+        if not Path(note.read_text(encoding="utf-8")).exists():
+            shutil.rmtree(note.parent, ignore_errors=True)
 
 
 def _link_or_copy(source: str, target: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from es_ranking.engine import launch
+from es_ranking.engine import launch, unprivileged
 from es_ranking.engine.connect import connect
 from es_ranking.engine.node import node_state, remove_node, start_node, stop_node
 from es_ranking.engine.places import node_folder
 from es_ranking.engine.redis_node import redis_answers, redis_state, start_redis, stop_redis
 from es_ranking.engine.state import NodeState, born
-from es_ranking.engine.unprivileged import Identity, identity, reachable
+from es_ranking.engine.unprivileged import Identity, identity, reachable, reachable_copy
 from segments.errors import EngineUnreachable, UsageError
 
 
@@ -128,6 +129,24 @@ def test_who_can_reach_what(tmp_path: Path) -> None:
     assert reachable(closed / "file", None)
     assert not reachable(closed / "file", stranger)
     assert identity() is None or os.geteuid() == 0
+
+
+def test_a_server_out_of_reach_gets_a_twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root's cache under a closed home; the stranger is only asked about, so this needs no rights."""
+    closed, shared = tmp_path / "closed", tmp_path / "shared"
+    for folder in (closed / "server" / "lib", closed / "other" / "lib", shared):
+        folder.mkdir(parents=True)
+    (closed / "server" / "lib" / "a.jar").write_text("jar", encoding="utf-8")
+    closed.chmod(0o700)
+    monkeypatch.setattr(unprivileged, "shared_folder", lambda: shared)
+    stranger = Identity(54321, 54321)
+    assert reachable_copy(closed / "server", None) == closed / "server"
+    twin = reachable_copy(closed / "server", stranger)
+    assert (twin / "lib" / "a.jar").read_text(encoding="utf-8") == "jar"
+    assert reachable_copy(closed / "server", stranger) == twin
+    shutil.rmtree(closed / "server")
+    other = reachable_copy(closed / "other", stranger)
+    assert list(shared.iterdir()) == [other]
 
 
 def test_redis_lives_and_cannot_write_files() -> None:
