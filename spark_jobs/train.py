@@ -35,12 +35,12 @@ def run(night: Night) -> dict[str, object]:
     for kind, shelf in night.recipe.shelves.items():
         encoder = Encoder(shelf.fields)
         vectors = _vectors(night, kind, encoder)
-        examples = read_examples(night.warehouse.folder("examples", night.run), encoder, item_kind=kind, vectors=vectors)
+        examples = read_examples(
+            night.warehouse.folder("examples", night.run), encoder, item_kind=kind, vectors=vectors
+        )
         examples = examples.where(examples.time < clock)
         night.log.info("train %s: %d examples, %d clicks", kind, len(examples), int(examples.label.sum()))
-        done = develop(
-            shelf.model, shelf.fields, examples=examples, valid_from=valid_from, training=shelf.training
-        )
+        done = develop(shelf.model, shelf.fields, examples=examples, valid_from=valid_from, training=shelf.training)
         folder = night.folder("models") / kind
         save(done.checkpoint, folder)
         write_run(
