@@ -29,7 +29,7 @@ class VariantRecipe(Settings):
         description="model: calibrated pCTR; sales: purchase lines of the last weeks; counts: clicks over impressions"
     )
     families: tuple[str, ...] = Setting(
-        default=("all",), description="segment families, the first that fits a user wins"
+        default=("all",), description="chain: the first family that fits a user wins"
     )
     bandit: Literal["none", "thompson"] = "none"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from spark_jobs.night import Night
 
-ItemKind = Literal["product", "banner"]
 PARTITIONS = 16
 BLOCK = 4096
 SALES_DAYS = 28
@@ -62,7 +61,7 @@ def run(night: Night) -> dict[str, object]:
     return {"rows_out": manifest.rows, "segments": len(catalogue.segments), "variants": len(night.recipe.variants)}
 
 
-def _model_scores(night: Night, kind: ItemKind, items: DataFrame, catalogue: Catalogue) -> DataFrame:
+def _model_scores(night: Night, kind: str, items: DataFrame, catalogue: Catalogue) -> DataFrame:
     shelf = night.recipe.shelves[kind]
     parts = read_parts(night.folder("models") / kind)
     # A checkpoint of another schema is refused here, before a task meets it.

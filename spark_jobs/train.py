@@ -34,7 +34,7 @@ def run(night: Night) -> dict[str, object]:
     figures: dict[str, object] = {}
     for kind, shelf in night.recipe.shelves.items():
         encoder = Encoder(shelf.fields)
-        vectors = _vectors(night, kind, encoder)
+        vectors = item_vectors(night, kind, encoder)
         examples = read_examples(
             night.warehouse.folder("examples", night.run), encoder, item_kind=kind, vectors=vectors
         )
@@ -53,12 +53,12 @@ def run(night: Night) -> dict[str, object]:
     return figures
 
 
-def _vectors(night: Night, kind: str, encoder: Encoder) -> pa.Table | None:
+def item_vectors(night: Night, kind: str, encoder: Encoder) -> pa.Table | None:
     """Item ids and vectors of a kind, None where the schema has no vector field."""
     names = [field.name for field in encoder.vectors]
     if not names:
         return None
-    dataset = ds.dataset(night.warehouse.folder("item_features", night.run))
+    dataset = ds.dataset(night.warehouse.folder("item_features", night.run).removeprefix("file:"))
     return dataset.to_table(columns=["item_id", *names], filter=ds.field("item_kind") == kind)
 
 

@@ -129,17 +129,26 @@ def read_examples(
         item_kind: `product` or `banner`; None reads all.
         vectors: the `item_features` table, for its item_id and vector columns.
     """
+    return examples_of(read_table(folder, encoder, item_kind=item_kind), encoder, vectors=vectors)
+
+
+def read_table(folder: str, encoder: Encoder, *, item_kind: str | None = None) -> pa.Table:
+    """The columns of `examples` that an encoder needs, strings as dictionaries.
+
+    Raises:
+        ContractBroken: a column of the contract is missing.
+    """
     names = [field.name for field in (*encoder.categorical, *encoder.numeric)]
     strings = ["request_id", "user_id", "item_id", *(field.name for field in encoder.categorical)]
     reading = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(dictionary_columns=strings))
-    dataset = ds.dataset(folder, format=reading)
+    dataset = ds.dataset(folder.removeprefix("file:"), format=reading)
     base = ["request_id", "request_at", "user_id", "item_id", "label", "sampling_rate"]
     absent = [name for name in base if name not in dataset.schema.names]
     if absent:
         raise ContractBroken(f"examples lack the columns {', '.join(absent)}", where=folder)
     columns = [*base, *(name for name in names if name in dataset.schema.names and name not in base)]
     chosen = None if item_kind is None else ds.field("item_kind") == item_kind
-    return examples_of(dataset.to_table(columns=columns, filter=chosen), encoder, vectors=vectors)
+    return dataset.to_table(columns=columns, filter=chosen)
 
 
 def examples_of(table: pa.Table, encoder: Encoder, *, vectors: pa.Table | None = None) -> Examples:

@@ -18,7 +18,6 @@ from spark_jobs.recipe import VariantRecipe
 from spark_jobs.tables import schema_of
 
 if TYPE_CHECKING:
-
     from pyspark.sql import SparkSession
 
 AS_OF = datetime(2026, 2, 2, tzinfo=UTC)

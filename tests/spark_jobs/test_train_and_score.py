@@ -112,11 +112,11 @@ def planted(spark: SparkSession, folder: Path, *, partitions: int = 2) -> Night:
     ]  # fmt: skip
     counts = [
         {
-            "item_id": f"i{item}", "item_kind": "product", "period_start": datetime(2017, 11, 13),  # noqa: DTZ001
+            "item_id": f"i{item}", "item_kind": "product", "period_start": datetime(2017, 11, 13),
             "period_end": end, "impressions": 50_000.0, "clicks": float(100 * item),
         }
         for item in range(ITEMS // 2)
-        for end in (datetime(2017, 11, 20), datetime(2017, 12, 4))  # noqa: DTZ001
+        for end in (datetime(2017, 11, 20), datetime(2017, 12, 4))
     ]  # fmt: skip
     extra = "item string, brand string, item_rate double"
     write = night.warehouse.write

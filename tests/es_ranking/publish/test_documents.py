@@ -20,7 +20,7 @@ ROW = {
     "brand_id": "b7",
     "category": ["FOOD", "SOUP"],
     "price": 2.5,
-    "created_at": datetime(2017, 1, 2),  # noqa: DTZ001 - tables hold UTC without saying so
+    "created_at": datetime(2017, 1, 2),
     "available": np.bool_(True),
     "store_id": None,
     "attributes": {"colour": "red", "size": None},

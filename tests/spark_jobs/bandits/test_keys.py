@@ -44,7 +44,7 @@ def test_a_week_runs_from_monday_to_sunday_in_utc() -> None:
     assert iso_week(monday + timedelta(days=7)) == "2017-W49"
     assert iso_week(datetime(2018, 1, 1, tzinfo=UTC)) == "2018-W01"
     with pytest.raises(UsageError, match="time zone"):
-        iso_week(datetime(2017, 11, 27))  # noqa: DTZ001
+        iso_week(datetime(2017, 11, 27))
 
 
 def test_replicates_are_keyed_as_well() -> None:
