@@ -18,7 +18,7 @@ class TrainingSettings(Settings):
     )
     learning_rate: float = Setting(default=2e-3, gt=0.0)
     decay: float = Setting(default=1.0, gt=0.0, le=1.0, description="the rate is multiplied by this after each epoch")
-    weight_decay: float = Setting(default=1e-6, ge=0.0, description="L2 on all weights, added to the gradient")
+    weight_decay: float = Setting(default=1e-5, ge=0.0, description="L2 on all weights, added to the gradient")
     clip: float = Setting(default=10.0, gt=0.0, description="largest norm of a step's gradient")
     patience: int = Setting(default=1, ge=1, description="epochs without improvement before training stops")
     min_steps: int = Setting(default=200, ge=0, description="steps before training may stop early")
