@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCS = "\n".join(path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))])
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
 
 
 def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -35,7 +36,8 @@ def test_help_has_an_example_and_the_docs_name_it(path: tuple[str, ...], command
     assert shown.exit_code == 0
     assert f"es-ranking {' '.join(path)}" in shown.output, "no example in the help"
     assert f"es-ranking {' '.join(path)}" in DOCS, "neither README nor docs/ show this command"
-    assert all(parameter.help for parameter in command.params if isinstance(parameter, click.Option)), "option without help"
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    assert all(option.help for option in options), "option without help"
 
 
 def test_unknown_command_is_wrong_usage() -> None:
@@ -51,7 +53,8 @@ def test_help_loads_no_batch_library() -> None:
 
     code = (
         "import sys\nfrom cli.main import exit_code_of\nassert exit_code_of(['--help']) == 0\n"
-        "heavy = {'torch', 'pyspark', 'xgboost', 'pandas', 'sklearn', 'elasticsearch'} & set(sys.modules)\nassert not heavy, heavy"
+        "heavy = {'torch', 'pyspark', 'xgboost', 'pandas', 'sklearn', 'elasticsearch'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
