@@ -24,7 +24,7 @@ def run(night: Night) -> dict[str, object]:
     catalogue = Catalogue.load(night.folder("segments") / "catalogue.json")
     report: dict[str, Any] = {"run": night.run, "cut": CUT, "kinds": {}}
     for kind, shelf in sorted(night.recipe.shelves.items()):
-        outcomes = read_outcomes(night, kind)
+        outcomes = read_outcomes(night.warehouse, night.run, as_of=night.as_of, kind=kind)
         report["kinds"][kind] = _judge_kind(night, outcomes, catalogue, seed=shelf.training.seed)
     path = night.folder("evaluation") / "metrics.json"
     fresh = path.with_suffix(".tmp")
@@ -79,7 +79,8 @@ def _contestants(night: Night, outcomes: Outcomes, catalogue: Catalogue) -> Any:
     visits = outcomes.visits
     for variant, recipe in night.recipe.variants.items():
         # A bandit on counts alone ranks by its draws; what a model says is judged as it says it.
-        grid, names = outcomes.grid(night, variant, "draws" if recipe.scorer == "counts" else "scores")
+        table = "draws" if recipe.scorer == "counts" else "scores"
+        grid, names = outcomes.grid(night.warehouse, night.run, variant=variant, table=table)
         row = {name: i for i, name in enumerate(names)}
         if not row:
             continue

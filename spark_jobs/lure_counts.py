@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pyspark.sql import functions as F
 
@@ -14,9 +14,21 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame
 
-    from spark_jobs.lures.settings import LureSettings
 
 ENGAGEMENT = ("like", "save", "follow", "cart", "purchase")
+
+
+class FollowRule(Protocol):
+    """What counts as following a click; `LureSettings` is one."""
+
+    @property
+    def follow(self) -> str: ...
+    @property
+    def follow_days(self) -> int: ...
+    @property
+    def dwell_ms(self) -> int: ...
+    @property
+    def window_days(self) -> int: ...
 
 
 def lure_counts(
@@ -26,7 +38,7 @@ def lure_counts(
     *,
     kind: str,
     as_of: datetime,
-    settings: LureSettings,
+    settings: FollowRule,
 ) -> DataFrame:
     """One row an item: item_id, list, impressions, clicks, judged, followed, sold, plain (doubles).
 
@@ -62,7 +74,7 @@ def _or_zero(frame: DataFrame, name: str) -> Column:
     return F.coalesce(F.col(name).cast("double"), F.lit(0.0)) if name in frame.columns else F.lit(0.0)
 
 
-def _engaged(seen: DataFrame, settings: LureSettings) -> DataFrame:
+def _engaged(seen: DataFrame, settings: FollowRule) -> DataFrame:
     """Clicks after which the same user did something with the item, at once or within days."""
     interest = F.col("kind").isin(*ENGAGEMENT) | ((F.col("kind") == "dwell") & (F.col("dwell_ms") >= settings.dwell_ms))
     after = seen.where(interest).select("user_id", "item_id", F.col("ts").alias("after"))
@@ -75,7 +87,7 @@ def _engaged(seen: DataFrame, settings: LureSettings) -> DataFrame:
     return _shares(matched)
 
 
-def _bought_again(seen: DataFrame, as_of: datetime, settings: LureSettings) -> DataFrame:
+def _bought_again(seen: DataFrame, as_of: datetime, settings: FollowRule) -> DataFrame:
     """Visits in which the item was bought, and whether the same user bought it in a later visit in time.
 
     Visits too near the clock are left out: they had no time for it.

@@ -15,9 +15,11 @@ from spark_jobs.history import clock, current_segments
 from spark_jobs.tables import schema_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pyspark.sql import DataFrame
 
-    from spark_jobs.night import Night
+    from spark_jobs.tables import Warehouse
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -52,12 +54,10 @@ class Outcomes:
     product_rate: F64
     segments_of: dict[str, dict[str, str]]
 
-    def grid(self, night: Night, variant: str, table: str) -> tuple[F64, list[str]]:
+    def grid(self, tables: Warehouse, run: str, *, variant: str, table: str) -> tuple[F64, list[str]]:
         """(segments, items) numbers of a variant, -inf where there is none, and the segments' names."""
         number = "draw" if table == "draws" else "pctr"
-        rows = night.warehouse.read(table, night.run).where(
-            (F.col("item_kind") == self.kind) & (F.col("variant") == variant)
-        )
+        rows = tables.read(table, run).where((F.col("item_kind") == self.kind) & (F.col("variant") == variant))
         table_ = rows.select("segment", "item_id", number).toArrow()
         if not table_.num_rows:
             return np.zeros((0, self.items.size)), []
@@ -71,9 +71,8 @@ class Outcomes:
         return grid, [str(name) for name in segment]
 
 
-def read_outcomes(night: Night, kind: str) -> Outcomes:
+def read_outcomes(tables: Warehouse, run: str, *, as_of: datetime, kind: str) -> Outcomes:
     """Reads visits, lists and clicks after the clock; everything about items and users is as of the clock."""
-    tables, run = night.warehouse, night.run
     seen = (
         tables.read("visits", run)
         .where(F.col("item_kind") == kind)
@@ -81,7 +80,7 @@ def read_outcomes(night: Night, kind: str) -> Outcomes:
         .orderBy("request_id", "list_id")
         .toArrow()
     )
-    listed, clicked = _columns(night, "list_items"), _columns(night, "visit_clicks")
+    listed, clicked = _columns(tables, run, "list_items"), _columns(tables, run, "visit_clicks")
     items = tables.read("items", run).where(F.col("kind") == kind)
     department = items.select("item_id", F.coalesce(F.col("category")[0], F.lit("unknown")).alias("name")).toArrow()
     candidates = tables.read("item_features", run).where(F.col("item_kind") == kind).select("item_id").toArrow()
@@ -107,16 +106,16 @@ def read_outcomes(night: Night, kind: str) -> Outcomes:
     counts = tables.read("exposure_counts", run).where(F.col("item_kind") == kind)
     return Outcomes(
         kind, all_items, [str(user) for user in users], arrays, visit_user, item_class, classes, int(known.size),
-        _product_rate(counts.where(F.col("period_end") <= clock(night.as_of)), all_items),
-        _segments(current_segments(tables.read("user_segments", run), night.as_of)),
+        _product_rate(counts.where(F.col("period_end") <= clock(as_of)), all_items),
+        _segments(current_segments(tables.read("user_segments", run), as_of)),
     )  # fmt: skip
 
 
-def _columns(night: Night, table: str) -> Any:
+def _columns(tables: Warehouse, run: str, table: str) -> Any:
     """A long table of strings. On a disk of this machine it is read without Spark, each string once."""
-    folder = night.warehouse.folder(table, night.run)
+    folder = tables.folder(table, run)
     if "://" in folder:
-        return night.warehouse.read(table, night.run).toArrow()
+        return tables.read(table, run).toArrow()
     from pyarrow import dataset
 
     names = schema_of(table).fieldNames()
