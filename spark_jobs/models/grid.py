@@ -20,7 +20,7 @@ from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.ranker import Batch, Part
 
 Doubles = NDArray[np.float64]
-PAIRS = 4096  # pairs of a block: 400 numbers each are 6.5 MB, which a core's cache still feeds
+PAIRS = 2048  # pairs of a block: 400 numbers each are 3.3 MB, which a core's cache holds
 ITEMS = 8192  # items whose own parts are computed together
 
 

@@ -40,7 +40,9 @@ class TabularSettings(Settings):
     """A configuration of `models fit`."""
 
     model: dict[str, Any] = Setting(default={}, description="settings of the model")
-    training: TrainingSettings = TrainingSettings(epochs=10, batch_size=4096, learning_rate=1e-3, correction="none")
+    training: TrainingSettings = TrainingSettings(
+        epochs=10, batch_size=4096, learning_rate=1e-3, patience=2, correction="none"
+    )
     columns: dict[str, Literal["categorical", "numeric", "ignore"]] = Setting(
         default={}, description="column → what it is; columns not named are inferred"
     )
