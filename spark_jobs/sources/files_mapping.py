@@ -137,7 +137,7 @@ def _value(raw: Column, raw_type: DataType, kind: DataType, mapping: ColumnMappi
         return F.try_to_timestamp(raw.cast("string"), F.lit(mapping.format))
     if isinstance(kind, ArrayType) and not isinstance(raw_type, ArrayType):
         raw = F.split(raw, F.lit(_literal(mapping.separator))) if mapping.separator else F.array(raw)
-        raw = F.transform(raw, F.trim)
+        raw = F.transform(raw, lambda part: F.trim(part))  # noqa: PLW0108 (F.trim alone would be given the index too)
     return raw.try_cast(kind)
 
 
