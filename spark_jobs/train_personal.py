@@ -65,7 +65,8 @@ def run(night: Night) -> dict[str, object]:
     figures: dict[str, object] = dict(done.metrics)
     if night.warehouse.manifest("visits", night.run) is not None:
         with torch.inference_mode():
-            figures["after"] = _judge(read_outcomes(night, KIND), done.checkpoint, past, features, now)
+            outcomes = read_outcomes(night.warehouse, night.run, as_of=night.as_of, kind=KIND)
+            figures["after"] = _judge(outcomes, done.checkpoint, past, features, now)
     write_run(
         folder,
         settings={"model": shelf.model, "training": shelf.training, "fields": schema},
