@@ -1,7 +1,7 @@
 """Step 2: cuts users into segments, at several dates, so that training sees what was known then.
 
-A snapshot with `valid_from` d is made from what happened strictly before d; examples join the last snapshot before their
-visit, and the one at the clock serves.
+A snapshot with `valid_from` d is made from what happened strictly before d; examples join the last snapshot before
+their visit, and the one at the clock serves.
 """
 
 from __future__ import annotations

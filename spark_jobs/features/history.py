@@ -1,8 +1,8 @@
 """What was known of an item before a day: past click rates, recent purchases, age; never anything of the day itself.
 
 Features of an impression use only what ended at or before the midnight that begins the day of its visit, so nothing of
-the visit, and nothing after its beginning, can reach them. Periods of `exposure_counts` count from their end on, days of
-purchases from the next midnight on. Sums run over (key, moment), not over impressions: one cumulative window a level.
+the visit, and nothing after its beginning, can reach them. Periods of `exposure_counts` count from their end on, days
+of purchases from the next midnight on. Sums run over (key, moment), not over impressions: one window a level.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def rates_before(
     """History of every asked (key, moment), by level of the item (itself, its type, its brand, …).
 
     Columns: `<level>_rate` (smoothed clicks over impressions to date), `<level>_rate_<n>d`, `<level>_impressions`,
-    `<level>_impressions_<n>d` and `<level>_purchases_<n>d`. A rate is (c + r·k) / (i + k) with k prior impressions at the
-    overall rate r known at that moment.
+    `<level>_impressions_<n>d` and `<level>_purchases_<n>d`. A rate is (c + r·k) / (i + k) with k prior impressions at
+    the overall rate r known at that moment.
 
     Args:
         counts: `key`, `known_at`, `impressions`, `clicks`, `purchases`.
