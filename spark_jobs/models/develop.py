@@ -9,7 +9,7 @@ import numpy as np
 
 from segments.errors import Refused
 from spark_jobs.fields import FieldSchema
-from spark_jobs.models.calibration import Calibration, calibrate, honest_figures
+from spark_jobs.models.calibration import Calibration, calibrate, honest_figures, recentred
 from spark_jobs.models.checkpoint import Checkpoint
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Examples
@@ -70,6 +70,10 @@ def develop(
         curve, epochs = chosen.curve, chosen.epochs
         metrics["rows_per_second"] = float(np.median([point["rows_per_second"] for point in curve]))
     final = refit(model, Encoder(schema), train=examples, epochs=epochs, settings=training)
+    if _usable(valid):
+        # Slope and shape were learnt on days the network had not seen; the level is the refitted network's own.
+        own = score_examples(final, valid)
+        calibration = recentred(calibration, own, valid.label, 1.0 / valid.rate)
     parameters = sum(p.numel() for p in final.model.parameters())
     metrics |= {"epochs": float(epochs), "parameters": float(parameters), "seconds": time.perf_counter() - started}
     checkpoint = Checkpoint(model, final.encoder, final.model, calibration, notes={"metrics": dict(metrics)})

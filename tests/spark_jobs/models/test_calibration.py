@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from segments.errors import ContractBroken
 from spark_jobs.evaluation.calibration import ece, mean_ratio
-from spark_jobs.models.calibration import Calibration, calibrate, honest_figures
+from spark_jobs.models.calibration import Calibration, calibrate, honest_figures, recentred
 
 
 def planted(n: int = 60_000, *, slope: float = 0.5, shift: float = -1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -68,6 +68,18 @@ def test_figures_are_of_users_not_fitted_on() -> None:
     assert figures["ece"] < 0.05
     swapped = np.where(user % 2 == 0, y, 1 - y)
     assert honest_figures(z, swapped, np.ones_like(y), user)["auc"] < 0.6
+
+
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_another_network_keeps_the_shape_and_gets_its_own_level(method: str) -> None:
+    z, y = planted()
+    weight = np.ones_like(y)
+    found = calibrate(z, y, weight, method=method)  # type: ignore[arg-type]
+    moved = recentred(found, z + 0.7, y, weight)
+    assert moved.slope == found.slope
+    assert mean_ratio(y, moved(z + 0.7)) == pytest.approx(1.0, abs=1e-6)
+    assert moved(z + 0.7) == pytest.approx(found(z), abs=0.01)
+    assert recentred(found, z, np.zeros_like(y), weight) == found
 
 
 def test_dictionary_and_back() -> None:

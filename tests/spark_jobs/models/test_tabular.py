@@ -38,7 +38,7 @@ def table(n: int, seed: int) -> pa.Table:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("tabular")
-    for name, n in (("train", 6000), ("valid", 2000)):
+    for name, n in (("train", 12_000), ("valid", 3000)):
         pyarrow.csv.write_csv(table(n, seed=n), folder / f"{name}.csv")
     pyarrow.parquet.write_table(table(4000, seed=3), folder / "test.parquet")
     (folder / "config.yaml").write_text(
