@@ -105,7 +105,7 @@ def _told(figures: dict[str, Any], judged: dict[str, Any], *, total: float) -> d
                         for name, values in judged.get("banner", {}).get("metrics", {}).items()},
         },
         "calibration": {
-            "validation": figures["train"]["product"].get("calibration"),
+            "validation": {key: figures["train"]["product"].get(key) for key in ("mean_ratio", "ece", "logloss")},
             "test": judged["product"].get("calibration"),
         },
         "seconds": {**{name: values["seconds"] for name, values in figures.items()}, "total": round(total, 1)},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -9,6 +12,7 @@ from pyspark.sql import functions as F
 from es_ranking.engine.connect import config_of, connect
 from es_ranking.publish.plan import PublishPlan, plan_publish
 from es_ranking.publish.switch import abort, begin, finish
+from es_ranking.publish.write import WriteReport
 from es_ranking.scripts.store import put_scripts
 from segments.catalogue import Catalogue
 from segments.errors import RankingError
@@ -55,14 +59,18 @@ def _publish(night: Night, engine: Engine, kind: str) -> dict[str, object]:
     plan = plan_of(night, engine, kind)
     targets = begin(engine, plan)
     try:
-        write_frame(_reasons(night, kind), why_documents(settings.why_places), engine=config, target=targets.why,
-                    settings=settings)  # fmt: skip
-        write_frame(_users(night), user_documents, engine=config, target=targets.users, settings=settings)
-        report = write_frame(
-            _documents(night, kind), main_documents(settings.keyword_attributes), engine=config, target=targets.main,
-            settings=settings,
-        )  # fmt: skip
-        finished = finish(engine, plan, settings, report=report)
+        parts = (
+            (_reasons(night, kind), why_documents(settings.why_places), targets.why),
+            (_users(night), user_documents, targets.users),
+            (_documents(night, kind), main_documents(settings.keyword_attributes), targets.main),
+        )
+        reports = [
+            write_frame(frame, make, engine=config, target=target, settings=settings) for frame, make, target in parts
+        ]
+        # Every refused document counts, of whichever index; seconds are those of the documents with ranks.
+        report = reduce(WriteReport.add, reports)
+        finished = finish(engine, plan, settings, report=replace(report, written=reports[-1].written),
+                          figures=_figures(night, kind))  # fmt: skip
     except RankingError:
         abort(engine, plan)
         raise
@@ -70,10 +78,18 @@ def _publish(night: Night, engine: Engine, kind: str) -> dict[str, object]:
         # A writer failed in its worker: the engine itself says whether it still answers (exit code 5) or not.
         engine.info()
         abort(engine, plan)
-        last = str(error).strip().splitlines()
-        cause = next((line for line in reversed(last) if "Error" in line or "errors." in line), last[0])
+        lines = str(error).strip().splitlines()
+        cause = next((line for line in reversed(lines) if "Error" in line or "errors." in line), lines[0])
         raise RankingError(f"writing {plan.generation} failed: {cause.strip()}", where=engine.url) from error
     return {**finished.to_dict(), "rank_fields": plan.rank_fields, "why": plan.why}
+
+
+def _figures(night: Night, kind: str) -> dict[str, float]:
+    """What the training knows of itself, for the gates: predicted over observed clicks on held-out visits."""
+    path = night.folder("models") / kind / "metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    ratio = metrics.get("mean_ratio")
+    return {} if ratio is None else {"calibration": float(ratio)}
 
 
 def _documents(night: Night, kind: str) -> DataFrame:
