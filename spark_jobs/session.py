@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -26,6 +27,9 @@ def spark_session(name: str, *, master: str | None = None, memory: str = "3g") -
     builder = SparkSession.builder.appName(name)
     under_submit = "PYSPARK_GATEWAY_PORT" in os.environ
     if not under_submit:
+        # Quiet from the first line on, unless there is a Spark installation with a configuration of its own.
+        if "SPARK_HOME" not in os.environ:
+            os.environ.setdefault("SPARK_CONF_DIR", str(Path(__file__).with_name("spark_conf")))
         builder = (
             builder.master(master or os.environ.get("SPARK_MASTER", LOCAL_MASTER))
             .config("spark.driver.memory", memory)
