@@ -26,9 +26,11 @@ def exact_sum(what: Column | str) -> Column:
 
 
 def current_segments(user_segments: DataFrame, as_of: datetime) -> DataFrame:
-    """(user_id, family, segment) in force at the clock: each user's latest row of each family, `all` left out."""
-    known = user_segments.where((F.col("valid_from") <= clock(as_of)) & (F.col("segment") != "all"))
-    latest = known.groupBy("user_id", "family").agg(
-        F.max(F.struct("valid_from", "weight", "segment")).getField("segment").alias("segment")
-    )
-    return latest.select("user_id", "family", "segment")
+    """(user_id, family, segment) in force at the clock: the last snapshot, `all` left out.
+
+    A snapshot is whole: who is not in it has no segment any more, whatever an earlier one said.
+    """
+    known = user_segments.where(F.col("valid_from") <= clock(as_of))
+    last = known.agg(F.max("valid_from").alias("valid_from"))
+    current = known.join(F.broadcast(last), "valid_from", "left_semi").where(F.col("segment") != "all")
+    return current.select("user_id", "family", "segment")
