@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import psi
 from sklearn.decomposition import LatentDirichletAllocation
 from sklearn.feature_extraction.text import TfidfTransformer
+from threadpoolctl import threadpool_limits
 
 from segments.families.brand import BrandSettings
 from spark_jobs.features.balanced_groups import Floats, Numbers, balanced_groups, centres_of, stable_numbers
@@ -71,6 +72,19 @@ def fit_brand_clusters(
     people, words, matrix = _documents(users, brands, np.asarray(counts, dtype=np.float64), settings)
     if len(people) < settings.min_users or len(words) < 2:
         return NOBODY
+    # Users by topics is small: threads would spend their time waiting for each other, and add in another order.
+    with threadpool_limits(1):
+        return _grouped(people, words, matrix, settings, previous, names or {})
+
+
+def _grouped(
+    people: list[str],
+    words: list[str],
+    matrix: Any,
+    settings: BrandSettings,
+    previous: BrandClusters,
+    names: dict[str, str],
+) -> BrandClusters:
     weights = TfidfTransformer(sublinear_tf=True, norm="l2").fit_transform(matrix)
     # A document of unit length has hardly any words; the prior would outweigh it. Give it back its number of brands.
     lengths = np.sqrt(np.maximum(matrix.getnnz(axis=1), 1))
@@ -84,7 +98,7 @@ def fit_brand_clusters(
     start = centres_of(mixtures[known >= 0], held) if len(held) else None
     numbers = stable_numbers(people, balanced_groups(mixtures, settings, start=start), before)
     learned = dict(zip(words, np.asarray(topics.components_, dtype=np.float64).T, strict=True))
-    return BrandClusters(people, numbers, mixtures, _labels(numbers, matrix, words, names or {}), learned)
+    return BrandClusters(people, numbers, mixtures, _labels(numbers, matrix, words, names), learned)
 
 
 def _documents(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
+from threadpoolctl import threadpool_limits
 
 from spark_jobs.features.settings import TextVectorSettings
 
@@ -41,10 +42,12 @@ def text_vectors(texts: Sequence[str], settings: TextVectorSettings, *, width: i
     axes = min(width, min(fitted.shape) - 1)
     if axes < 1:
         return vectors
-    svd = TruncatedSVD(n_components=axes, algorithm="randomized", n_iter=5, random_state=settings.seed).fit(fitted)
-    largest = np.abs(svd.components_).argmax(axis=1)
-    signs = np.sign(svd.components_[np.arange(axes), largest])
-    found = svd.transform(vectorizer.transform(distinct)) * signs
+    # Most of the work is sparse, which has no threads; the rest would only wait for them on a busy machine.
+    with threadpool_limits(1):
+        svd = TruncatedSVD(n_components=axes, algorithm="randomized", n_iter=5, random_state=settings.seed).fit(fitted)
+        largest = np.abs(svd.components_).argmax(axis=1)
+        signs = np.sign(svd.components_[np.arange(axes), largest])
+        found = svd.transform(vectorizer.transform(distinct)) * signs
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     # What is left of a text outside the axes is noise of the rounding; it must not be blown up to unit length.
     found = np.where(lengths > 1e-9, found / np.maximum(lengths, 1e-9), 0.0)
