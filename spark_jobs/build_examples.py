@@ -10,7 +10,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from segments.errors import Refused
-from spark_jobs.features.columns import context_columns, history_fields, item_columns, level_column, vector_fields
+from spark_jobs.features.columns import (
+    context_columns,
+    history_fields,
+    item_columns,
+    level_column,
+    level_fields,
+    vector_fields,
+)
 from spark_jobs.features.history import known_counts, moment_of, rates_before
 from spark_jobs.features.text_vectors import text_vectors
 from spark_jobs.history import clock
@@ -21,6 +28,8 @@ if TYPE_CHECKING:
     from spark_jobs.night import Night
 
 BASE = ("request_id", "request_at", "user_id", "item_id", "item_kind", "label", "sampling_rate")
+# A table of so few rows is sent to every task instead of sorting the impressions to meet it.
+FEW_ROWS = 2_000_000
 
 
 def run(night: Night) -> dict[str, object]:
@@ -31,8 +40,20 @@ def run(night: Night) -> dict[str, object]:
         Refused: a shelf has no candidate items.
     """
     kinds = sorted(night.recipe.shelves)
-    examples = reduce(_under, (_examples(night, kind) for kind in kinds))
-    features = reduce(_under, (_candidates(night, kind) for kind in kinds))
+    counts = {kind: _counts(night, kind).persist() for kind in kinds}
+    asked = {kind: _asked(_shown(night, kind)).persist() for kind in kinds}
+    try:
+        return _written(night, kinds, counts, asked)
+    finally:
+        for frame in (*counts.values(), *asked.values()):
+            frame.unpersist()
+
+
+def _written(
+    night: Night, kinds: list[str], counts: dict[str, DataFrame], asked: dict[str, DataFrame]
+) -> dict[str, object]:
+    features = reduce(_under, (_candidates(night, kind, counts[kind]) for kind in kinds))
+    examples = reduce(_under, (_examples(night, kind, counts[kind], asked[kind]) for kind in kinds))
     tables = night.warehouse
     candidates = tables.write(features, "item_features", night.run)
     by_kind = {row["item_kind"]: row["count"] for row in
@@ -48,8 +69,9 @@ def run(night: Night) -> dict[str, object]:
     return {"rows_out": written.rows, "candidates": candidates.rows, "items": by_kind, "examples": told}
 
 
-def _examples(night: Night, kind: str) -> DataFrame:
-    schema, settings = night.recipe.shelves[kind].fields, night.recipe.features
+def _shown(night: Night, kind: str) -> DataFrame:
+    """The impressions that become examples."""
+    settings = night.recipe.features
     events = night.warehouse.read("events", night.run).where(F.col("item_kind") == kind)
     shown = events.where((F.col("kind") == "impression") & (F.col("request_at") < clock(night.as_of)))
     if settings.warmup_days:
@@ -58,40 +80,62 @@ def _examples(night: Night, kind: str) -> DataFrame:
             f"INTERVAL {settings.warmup_days} DAY"
         )
         shown = shown.where(F.col("request_at") >= begin)
-    clicked = events.where(F.col("kind") == "click").select("request_id", "item_id").distinct()
-    # Hash joins: sorting impressions by their long, much alike request ids costs minutes.
-    labelled = shown.join(
-        clicked.withColumn("label", F.lit(1.0)).hint("shuffle_hash"), ["request_id", "item_id"], "left"
+    moment = moment_of(F.col("request_at"), as_of=night.as_of, refresh_days=settings.refresh_days)
+    return shown.withColumn("moment", moment)
+
+
+def _asked(shown: DataFrame) -> DataFrame:
+    """Each (item, moment) whose history some impression needs: many impressions share one."""
+    return shown.select("item_id", "moment").distinct()
+
+
+def _counts(night: Night, kind: str) -> DataFrame:
+    return known_counts(
+        night.warehouse.read("exposure_counts", night.run).where(F.col("item_kind") == kind),
+        night.warehouse.read("events", night.run).where(F.col("item_kind") == kind),
     )
+
+
+def _examples(night: Night, kind: str, counts: DataFrame, asked: DataFrame) -> DataFrame:
+    schema, settings = night.recipe.shelves[kind].fields, night.recipe.features
+    events = night.warehouse.read("events", night.run).where(F.col("item_kind") == kind)
+    clicked = events.where(F.col("kind") == "click").select("request_id", "item_id").distinct()
+    # Clicks are few beside impressions: a table of them a partition saves sorting all impressions.
+    clicked = clicked.withColumn("label", F.lit(1.0)).hint("shuffle_hash")
+    labelled = _shown(night, kind).join(clicked, ["request_id", "item_id"], "left")
     rows = labelled.select(
         *(name for name in BASE if name != "label"),
         F.coalesce("label", F.lit(0.0)).alias("label"),
         *(column.alias(name) for name, column in context_columns(schema, settings).items()),
-        moment_of(F.col("request_at")).alias("moment"),
+        "moment",
     )
+    # Joined while the rows are narrow; what follows goes to every task and moves no row.
+    if history_fields(schema, settings):
+        rows = rows.join(_history(night, kind, counts, asked), ["item_id", "moment"], "left")
     rows = _with_segments(night, kind, rows)
     # The one file of item facts goes to every task: items are many times fewer than impressions.
     rows = rows.join(F.broadcast(_item_fields(night, kind)), "item_id", "left")
-    rows = _with_history(night, kind, rows, rows.select("item_id", "moment").distinct())
-    extras = [name for name in rows.columns if name not in {*BASE, "moment"}]
-    return rows.select(*BASE, *extras)
+    return rows.select(*BASE, *(field.name for field in schema.fields if field.name in rows.columns))
 
 
-def _candidates(night: Night, kind: str) -> DataFrame:
+def _candidates(night: Night, kind: str, counts: DataFrame) -> DataFrame:
     """Items available at the clock: item fields, history as of the clock, vectors, and the list they stand in."""
     items = night.warehouse.read("items", night.run).where((F.col("kind") == kind) & F.col("available"))
+    schema = night.recipe.shelves[kind].fields
     # Products stand in the lists of their category; banners are one list.
     path = F.concat_ws(">", F.slice("category", 1, 2))
     named = path if kind == "product" else F.lit("banners")
     lists = items.select("item_id", F.lit(kind).alias("item_kind"), named.alias("list"))
-    rows = lists.join(_item_fields(night, kind), "item_id").withColumn("moment", clock(night.as_of))
-    rows = _with_history(night, kind, rows, rows.select("item_id", "moment"))
-    for field in vector_fields(night.recipe.shelves[kind].fields):
+    rows = lists.join(_item_fields(night, kind), "item_id")
+    if history_fields(schema, night.recipe.features):
+        asked = items.select("item_id", clock(night.as_of).alias("moment"))
+        rows = rows.join(_history(night, kind, counts, asked).drop("moment"), "item_id", "left")
+    for field in vector_fields(schema):
         if field.name == "item_vector":
             rows = rows.join(items.select("item_id", F.col("vector").alias(field.name)), "item_id", "left")
         else:
             rows = rows.join(_texts(night, items, field.name, field.width), "item_id", "left")
-    return rows.drop("moment")
+    return rows
 
 
 def _item_fields(night: Night, kind: str) -> DataFrame:
@@ -117,38 +161,37 @@ def _with_segments(night: Night, kind: str, rows: DataFrame) -> DataFrame:
     for date in dates:
         moment = F.lit(date).cast("timestamp")
         passed = F.when(F.col("request_at") >= moment, moment).otherwise(passed)
+    if _rows(night, "user_segments") <= FEW_ROWS:
+        wide = F.broadcast(wide)
     return rows.withColumn("valid_from", passed).join(wide, ["user_id", "valid_from"], "left").drop("valid_from")
 
 
-def _with_history(night: Night, kind: str, rows: DataFrame, asked: DataFrame) -> DataFrame:
-    """Adds the numeric history fields of the schema, each (item, moment) computed once."""
+def _history(night: Night, kind: str, counts: DataFrame, asked: DataFrame) -> DataFrame:
+    """(item_id, moment) as asked, and the numeric history fields of the schema."""
     settings = night.recipe.features
     fields = history_fields(night.recipe.shelves[kind].fields, settings)
     items = night.warehouse.read("items", night.run).where(F.col("kind") == kind)
+    found = asked
     if "age_days" in fields:
-        born = items.select("item_id", "created_at")
         days = (F.unix_seconds("moment") - F.unix_seconds("created_at")) / 86_400.0
-        rows = rows.join(F.broadcast(born), "item_id", "left").withColumn("age_days", days).drop("created_at")
-    counts = known_counts(
-        night.warehouse.read("exposure_counts", night.run).where(F.col("item_kind") == kind),
-        night.warehouse.read("events", night.run).where(F.col("item_kind") == kind),
-    )
+        found = found.join(F.broadcast(items.select("item_id", "created_at")), "item_id", "left")
+        found = found.withColumn("age_days", days).drop("created_at")
+    above = None
     for level in settings.levels:
-        names = [name for name in fields if name.startswith(f"{level}_")]
-        if not names:
-            continue
+        names = [name for name in level_fields(level, settings) if name in {*fields, f"{level}_rate"}]
         keys = items.select("item_id", level_column(level, settings).alias("key")).where("key IS NOT NULL")
         keyed = counts.join(F.broadcast(keys), "item_id")
-        wanted = asked.join(F.broadcast(keys), "item_id").select("key", "moment").distinct()
-        found = rates_before(
+        wanted = found.join(F.broadcast(keys), "item_id")
+        if above is None:
+            wanted = wanted.select("key", "moment").distinct()
+        else:
+            wanted = wanted.groupBy("key", "moment").agg(F.avg(above).alias("prior"))
+        rates = rates_before(
             keyed, wanted, level=level, windows=settings.windows, prior_impressions=settings.prior_impressions
         ).select("key", "moment", *names)
-        rows = (
-            rows.join(F.broadcast(keys), "item_id", "left")
-            .join(found.hint("shuffle_hash"), ["key", "moment"], "left")
-            .drop("key")
-        )
-    return rows
+        found = found.join(F.broadcast(keys), "item_id", "left").join(rates, ["key", "moment"], "left").drop("key")
+        above = f"{level}_rate"
+    return found.select("item_id", "moment", *fields)
 
 
 def _texts(night: Night, items: DataFrame, name: str, width: int) -> DataFrame:
@@ -159,6 +202,11 @@ def _texts(night: Night, items: DataFrame, name: str, width: int) -> DataFrame:
         pa.array(range(0, vectors.size + 1, width), pa.int32()), pa.array(vectors.ravel(), pa.float32())
     )
     return night.spark.createDataFrame(pa.table({"item_id": told["item_id"], name: values}))
+
+
+def _rows(night: Night, table: str) -> int:
+    manifest = night.warehouse.manifest(table, night.run)
+    return 0 if manifest is None else manifest.rows
 
 
 def _under(above: DataFrame, below: DataFrame) -> DataFrame:

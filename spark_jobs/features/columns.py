@@ -55,11 +55,14 @@ def history_fields(schema: FieldSchema, settings: FeatureSettings) -> list[str]:
 
 def known_history(settings: FeatureSettings) -> list[str]:
     """Every numeric history feature these settings can make."""
+    return ["age_days", *(name for level in settings.levels for name in level_fields(level, settings))]
+
+
+def level_fields(level: str, settings: FeatureSettings) -> list[str]:
+    """The numeric history features of one level."""
     suffixes = ["", *(f"_{days}d" for days in settings.windows)]
-    made = [f"{level}_{what}{suffix}" for level in settings.levels for what in ("rate", "impressions")
-            for suffix in suffixes]  # fmt: skip
-    made += [f"{level}_purchases{suffix}" for level in settings.levels for suffix in suffixes[1:]]
-    return ["age_days", *made]
+    made = [f"{level}_{what}{suffix}" for what in ("rate", "impressions") for suffix in suffixes]
+    return [*made, *(f"{level}_purchases{suffix}" for suffix in suffixes[1:])]
 
 
 def level_column(level: str, settings: FeatureSettings) -> Column:

@@ -39,14 +39,18 @@ class FeatureSettings(Settings):
     )
     levels: tuple[str, ...] = Field(
         default=("item",),
-        description="item fields whose past rates become fields: `item_rate`, `item_rate_28d`",
+        description="item fields whose past rates become fields (`item_rate`, `item_rate_28d`), the widest first: each "
+        "is drawn to the one before it",
     )
     personal_levels: tuple[str, ...] = Field(
         default=("item",), description="item fields whose past purchases by the same user become `own_…` fields"
     )
     windows: tuple[int, ...] = Field(default=(7, 28), description="days that recent counts look back")
     prior_impressions: float = Field(
-        default=200.0, gt=0, description="impressions at the overall click rate added before a rate is taken"
+        default=500.0, gt=0, description="impressions at the rate of the level above added before a rate is taken"
+    )
+    refresh_days: int = Field(
+        default=1, ge=1, description="examples see item history up to so many days old, as ranks do between two nights"
     )
     warmup_days: int = Field(default=0, ge=0, description="first days of the events that give history but no examples")
     snapshot_days: int = Field(default=28, ge=1, description="days between the snapshots of user segments")
