@@ -13,6 +13,7 @@ from spark_jobs.sources.contract import HISTORY
 from spark_jobs.sources.registry import build_source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from pyspark.sql import DataFrame
@@ -30,8 +31,9 @@ def run(night: Night) -> dict[str, object]:
     source = build_source(night.recipe.source)
     frames = source.tables(night.spark, night.as_of)
     try:
-        refuse_stale(frames["events"], night.as_of)
-        rows = {table: night.warehouse.write(frames[table], table, night.run).rows for table in HISTORY}
+        rows = {"events": night.warehouse.write(frames["events"], "events", night.run, gate=fresh(night.as_of)).rows}
+        for table in HISTORY[1:]:
+            rows[table] = night.warehouse.write(frames[table], table, night.run).rows
     finally:
         source.release()
     counts = night.warehouse.read("exposure_counts", night.run).groupBy("item_kind")
@@ -47,12 +49,15 @@ def run(night: Night) -> dict[str, object]:
     }
 
 
-def refuse_stale(events: DataFrame, as_of: datetime) -> None:
-    """Refuses a night without data: ranks of nothing, or of data that stopped coming, must not be published.
+def fresh(as_of: datetime) -> Callable[[DataFrame], None]:
+    """A gate for events: ranks of nothing, or of data that stopped coming, must not be published.
 
-    Raises:
-        Refused: no event before `as_of`, or none in the 24 hours before it.
+    It raises `Refused` if there is no event before `as_of`, or none in the 24 hours before it.
     """
+    return lambda events: _refuse_stale(events, as_of)
+
+
+def _refuse_stale(events: DataFrame, as_of: datetime) -> None:
     last = events.where(F.col("ts") < moment(as_of)).agg(F.max("ts").cast("string").alias("last")).first()
     if last is None or last["last"] is None:
         raise Refused(

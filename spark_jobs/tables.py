@@ -16,11 +16,11 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from segments.errors import ContractBroken, Refused, UsageError
+from segments.errors import ContractBroken, RankingError, Refused, UsageError
 from spark_jobs.whole_files import WholeFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Columns as Spark DDL: "name TYPE [NOT NULL]". `extra` columns (features) are allowed only where a table says so.
 SCHEMAS: dict[str, str] = {
@@ -85,8 +85,16 @@ class Warehouse:
         self.root = root.rstrip("/")
         self.files = WholeFiles(spark)
 
-    def write(self, frame: DataFrame, table: str, run: str) -> Manifest:
+    def write(
+        self, frame: DataFrame, table: str, run: str, *, gate: Callable[[DataFrame], None] | None = None
+    ) -> Manifest:
         """Replaces the table of that run. Columns are checked and put in contract order; nulls where forbidden refuse.
+
+        Args:
+            frame: the rows.
+            table: the table's name.
+            run: the run's id.
+            gate: is given the rows as written, before anybody else sees them; if it raises, nothing has changed.
 
         Raises:
             ContractBroken: a column is missing or has another type, or a required value is null.
@@ -111,8 +119,14 @@ class Warehouse:
                 where=f"run {run}",
                 hint="run one night of a run date at a time",
             )
-        rows = self.spark.read.schema(frame.schema).parquet(folder).count()
-        manifest = Manifest(table, run, attempt, rows, frame.columns, frame.schema.jsonValue())
+        written = self.spark.read.schema(frame.schema).parquet(folder)
+        if gate is not None:
+            try:
+                gate(written)
+            except RankingError:
+                self.files.remove(folder)
+                raise
+        manifest = Manifest(table, run, attempt, written.count(), frame.columns, frame.schema.jsonValue())
         self.files.put(f"{self._folder(table, run)}/manifest.json", json.dumps(asdict(manifest), indent=1))
         self._sweep(table, run, keep=attempt)
         return manifest

@@ -104,7 +104,12 @@ class CompleteJourney:
         bought = purchases.select("week", "store_id", "household_id", "product_id").distinct()
         promotions = _promotions(spark, purchases, _weeks(files.FIRST_WEEK, until))
         pass_of_a_week = week_of_sightings(self.settings.impressions_per_visit, self.settings.seed)
-        shown = promotions.groupBy("week").cogroup(bought.groupBy("week")).applyInArrow(pass_of_a_week, SIGHTINGS)
+        shown = (
+            promotions.select("week", "packed")
+            .groupBy("week")
+            .cogroup(bought.groupBy("week"))
+            .applyInArrow(pass_of_a_week, SIGHTINGS)
+        )
         # Events, items and exposure counts all come from this one pass over 319 million impressions.
         self._kept.append(shown.persist())
         return shown
@@ -123,15 +128,14 @@ def _weeks(since: datetime, until: datetime) -> tuple[int, int]:
 
 
 def _promotions(spark: SparkSession, purchases: DataFrame, weeks: tuple[int, int]) -> DataFrame:
-    """week, store_id, product_id, places: of the stores and weeks in which somebody shopped."""
+    """week, store_id, product_id, packed (see `unpack`): of the stores and weeks in which somebody shopped."""
     visited = F.broadcast(purchases.select("week", "store_id").distinct())
     display = F.instr(F.lit(DISPLAYS), F.col("display_location")) - 1
-    mailer = F.instr(F.lit(MAILERS), F.col("mailer_location")) - 1 + len(DISPLAYS)
-    one = F.lit(1).cast("bigint")
-    places = F.call_function("shiftleft", one, display).bitwiseOR(F.call_function("shiftleft", one, mailer))
+    mailer = F.instr(F.lit(MAILERS), F.col("mailer_location")) - 1
+    packed = ((F.col("product_id") * (1 << 20) + F.col("store_id")) * 16 + display) * 16 + mailer
     # A plain comparison, which Parquet can use to leave row groups unread.
     within = files.read(spark, "promotions").where(F.col("week").between(*weeks))
-    rows = within.select(F.col("week").cast("int").alias("week"), "store_id", "product_id", places.alias("places"))
+    rows = within.select(F.col("week").cast("int").alias("week"), "store_id", "product_id", packed.alias("packed"))
     return rows.join(visited, ["week", "store_id"], "left_semi")
 
 
@@ -145,8 +149,10 @@ def _impressions(shown: DataFrame) -> DataFrame:
 
 def _clicks(shown: DataFrame, purchases: DataFrame) -> DataFrame:
     keys = ["week", "store_id", "household_id", "product_id"]
-    first = purchases.groupBy(*keys).agg(F.min("ts").alias("bought_at"))
-    return _visit_events(shown.where("clicked").join(first, keys), "click", F.col("bought_at"))
+    place = ["display", "mailer", "sampling_rate"]
+    # Few purchase lines are clicks: found first by a broadcast, so that only they are grouped.
+    lines = purchases.select(*keys, "ts").join(F.broadcast(shown.where("clicked").select(*keys, *place)), keys)
+    return _visit_events(lines.groupBy(*keys, *place).agg(F.min("ts").alias("bought_at")), "click", F.col("bought_at"))
 
 
 def _visit_events(rows: DataFrame, kind: str, ts: Column) -> DataFrame:

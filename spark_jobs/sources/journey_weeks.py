@@ -31,8 +31,8 @@ SIGHTINGS = """week INT, product_id BIGINT, store_id BIGINT, household_id BIGINT
 def week_of_sightings(impressions_per_visit: int, seed: int) -> Callable[[pa.Table, pa.Table], pa.Table]:
     """A function for `cogroup(...).applyInArrow`: (promotions of a week, purchases of a week) → sightings.
 
-    Promotions have the columns week, store_id, product_id, places (a bit a place); purchases week, store_id,
-    household_id, product_id, one row for each product bought in a visit.
+    Promotions have the columns week and packed (see `unpack`); purchases week, store_id, household_id, product_id, one
+    row for each product bought in a visit.
     """
 
     def one_week(promotions: pa.Table, purchases: pa.Table) -> pa.Table:
@@ -41,8 +41,9 @@ def week_of_sightings(impressions_per_visit: int, seed: int) -> Callable[[pa.Tab
         week = int(purchases["week"][0].as_py())
         shown: list[tuple[Any, ...]] = []
         counted: list[tuple[Ints, Ints, Ints]] = []
-        lists = dict(_by_store(promotions, "product_id", "places"))
-        for store, (households, products) in _by_store(purchases, "household_id", "product_id"):
+        lists = dict(_by_store(*unpack(promotions["packed"].to_numpy())))
+        bought = (purchases[name].to_numpy() for name in ("store_id", "household_id", "product_id"))
+        for store, (households, products) in _by_store(*bought):
             if store in lists:
                 listed, places = merge_places(*lists[store])
                 visits = _visits(store, week, households, products, listed)
@@ -53,6 +54,17 @@ def week_of_sightings(impressions_per_visit: int, seed: int) -> Callable[[pa.Tab
         return _table(week, shown, counted)
 
     return one_week
+
+
+def unpack(packed: Ints) -> tuple[Ints, Ints, Ints]:
+    """Store, product and `places` of promotions in one number each: product · 2²⁸ + store · 2⁸ + display · 2⁴ + mailer.
+
+    Display and mailer are indices of `DISPLAYS` and `MAILERS`. Twenty-one million rows are shuffled by week: one number
+    a row halves what has to be moved.
+    """
+    one = np.int64(1)
+    places = (one << (packed >> 4 & 15)) | (one << ((packed & 15) + len(DISPLAYS)))
+    return packed >> 8 & (1 << 20) - 1, packed >> 28, places
 
 
 def merge_places(products: Ints, places: Ints) -> tuple[Ints, Ints]:
@@ -76,8 +88,7 @@ def place_names(places: int) -> tuple[str, str]:
     return "+".join(displays) or "0", "+".join(mailers) or "0"
 
 
-def _by_store(table: pa.Table, first: str, second: str) -> Iterator[tuple[int, tuple[Ints, Ints]]]:
-    stores, a, b = (table[name].to_numpy() for name in ("store_id", first, second))
+def _by_store(stores: Ints, a: Ints, b: Ints) -> Iterator[tuple[int, tuple[Ints, Ints]]]:
     order = np.argsort(stores, kind="stable")
     stores, a, b = stores[order], a[order], b[order]
     starts = np.flatnonzero(np.r_[True, stores[1:] != stores[:-1]])

@@ -123,6 +123,20 @@ def test_nulls_where_a_value_is_required_are_counted_and_refused(spark: SparkSes
     assert len(list((Path(warehouse.root) / "list_items" / f"run={RUN}").glob("attempt-*"))) == 1
 
 
+def test_a_gate_sees_the_rows_before_anybody_else(spark: SparkSession, warehouse: Warehouse) -> None:
+    warehouse.write(frame(spark, ("old", "1")), "list_items", RUN)
+
+    def refuse(written: DataFrame) -> None:
+        assert rows(written) == [("new", "1")]
+        assert rows(warehouse.read("list_items", RUN)) == [("old", "1")]
+        raise Refused("not these")
+
+    with pytest.raises(Refused, match="not these"):
+        warehouse.write(frame(spark, ("new", "1")), "list_items", RUN, gate=refuse)
+    assert rows(warehouse.read("list_items", RUN)) == [("old", "1")]
+    assert len(list((Path(warehouse.root) / "list_items" / f"run={RUN}").glob("attempt-*"))) == 1
+
+
 def test_columns_are_checked_by_name_and_type(spark: SparkSession) -> None:
     wrong = spark.createDataFrame([(1, "x", "y")], "item_id INT, list STRING, extra STRING")
     with pytest.raises(ContractBroken) as error:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from spark_jobs.sources.journey_weeks import DISPLAYS, MAILERS, merge_places, place_names, week_of_sightings
+from spark_jobs.sources.journey_weeks import DISPLAYS, MAILERS, merge_places, place_names, unpack, week_of_sightings
 
 
 def places(display: str, mailer: str) -> int:
     return 1 << DISPLAYS.index(display) | 1 << (len(DISPLAYS) + MAILERS.index(mailer))
 
 
+def packed(store: int, product: int, display: str, mailer: str) -> int:
+    return product << 28 | store << 8 | DISPLAYS.index(display) << 4 | MAILERS.index(mailer)
+
+
 def promotions() -> pa.Table:
     rows = [
-        (7, 1, 10, places("0", "A")),
-        (7, 1, 11, places("5", "0")),
-        (7, 1, 11, places("7", "0")),
-        (7, 2, 10, places("0", "H")),
-        (7, 3, 12, places("9", "0")),
+        (7, packed(1, 10, "0", "A")),
+        (7, packed(1, 11, "5", "0")),
+        (7, packed(1, 11, "7", "0")),
+        (7, packed(2, 10, "0", "H")),
+        (7, packed(3, 12, "9", "0")),
     ]
-    return pa.table(dict(zip(("week", "store_id", "product_id", "places"), zip(*rows, strict=True), strict=True)))
+    return pa.table(dict(zip(("week", "packed"), zip(*rows, strict=True), strict=True)))
 
 
 def purchases() -> pa.Table:
@@ -50,9 +54,7 @@ def test_all_of_a_small_week() -> None:
 
 def test_a_sample_keeps_clicks_and_depends_on_the_seed_alone() -> None:
     products = np.arange(5000)
-    listed = pa.table(
-        {"week": np.full(5000, 7), "store_id": np.full(5000, 1), "product_id": products, "places": np.full(5000, 1)}
-    )
+    listed = pa.table({"week": np.full(5000, 7), "packed": products << 28 | 1 << 8})
     bought = pa.table({"week": [7] * 3, "store_id": [1] * 3, "household_id": [5, 5, 6], "product_id": [3, 4999, 8000]})
     order = np.random.default_rng(0).permutation(5000)
     one, again, shuffled, other = (
@@ -78,3 +80,10 @@ def test_places_are_merged() -> None:
     assert products.tolist() == [3, 5]
     assert merged.tolist() == [2, 5]
     assert place_names(places("0", "0") | places("7", "0")) == ("7", "0")
+
+
+def test_promotions_are_packed_into_one_number() -> None:
+    stores, products, held = unpack(np.array([packed(34280, 18_000_000, "A", "Z"), packed(1, 2, "0", "0")]))
+    assert stores.tolist() == [34280, 1]
+    assert products.tolist() == [18_000_000, 2]
+    assert held.tolist() == [places("A", "Z"), places("0", "0")]
