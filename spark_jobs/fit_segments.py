@@ -64,8 +64,9 @@ def run(night: Night) -> dict[str, object]:
     catalogue.write(folder / "catalogue.json")
     write_users(folder / "users.jsonl", _families_of(users, last))
     for name, clusters in pictures.items():
-        if clusters.users:
-            draw_clusters(clusters, folder / f"{name}.svg", title=f"Users by {name}")
+        family = night.recipe.families[name]
+        if clusters.users and isinstance(family, BrandSettings):
+            draw_clusters(clusters, folder / f"{name}.svg", prefix=family.prefix, title=f"Users by {name}")
     rows = tables.write(_frame(night, by_date, dates), "user_segments", night.run).rows
     return {
         "rows_out": rows,
