@@ -40,20 +40,18 @@ def run(night: Night) -> dict[str, object]:
         Refused: a shelf has no candidate items.
     """
     kinds = sorted(night.recipe.shelves)
-    counts = {kind: _counts(night, kind).persist() for kind in kinds}
-    asked = {kind: _asked(_shown(night, kind)).persist() for kind in kinds}
+    kept: list[DataFrame] = []
     try:
-        return _written(night, kinds, counts, asked)
+        histories = {kind: _history(night, kind, kept) for kind in kinds}
+        return _written(night, kinds, histories)
     finally:
-        for frame in (*counts.values(), *asked.values()):
+        for frame in kept:
             frame.unpersist()
 
 
-def _written(
-    night: Night, kinds: list[str], counts: dict[str, DataFrame], asked: dict[str, DataFrame]
-) -> dict[str, object]:
-    features = reduce(_under, (_candidates(night, kind, counts[kind]) for kind in kinds))
-    examples = reduce(_under, (_examples(night, kind, counts[kind], asked[kind]) for kind in kinds))
+def _written(night: Night, kinds: list[str], histories: dict[str, DataFrame | None]) -> dict[str, object]:
+    features = reduce(_under, (_candidates(night, kind, histories[kind]) for kind in kinds))
+    examples = reduce(_under, (_examples(night, kind, histories[kind]) for kind in kinds))
     tables = night.warehouse
     candidates = tables.write(features, "item_features", night.run)
     by_kind = {row["item_kind"]: row["count"] for row in
@@ -84,19 +82,7 @@ def _shown(night: Night, kind: str) -> DataFrame:
     return shown.withColumn("moment", moment)
 
 
-def _asked(shown: DataFrame) -> DataFrame:
-    """Each (item, moment) whose history some impression needs: many impressions share one."""
-    return shown.select("item_id", "moment").distinct()
-
-
-def _counts(night: Night, kind: str) -> DataFrame:
-    return known_counts(
-        night.warehouse.read("exposure_counts", night.run).where(F.col("item_kind") == kind),
-        night.warehouse.read("events", night.run).where(F.col("item_kind") == kind),
-    )
-
-
-def _examples(night: Night, kind: str, counts: DataFrame, asked: DataFrame) -> DataFrame:
+def _examples(night: Night, kind: str, history: DataFrame | None) -> DataFrame:
     schema, settings = night.recipe.shelves[kind].fields, night.recipe.features
     events = night.warehouse.read("events", night.run).where(F.col("item_kind") == kind)
     clicked = events.where(F.col("kind") == "click").select("request_id", "item_id").distinct()
@@ -110,15 +96,15 @@ def _examples(night: Night, kind: str, counts: DataFrame, asked: DataFrame) -> D
         "moment",
     )
     # Joined while the rows are narrow; what follows goes to every task and moves no row.
-    if history_fields(schema, settings):
-        rows = rows.join(_history(night, kind, counts, asked), ["item_id", "moment"], "left")
+    if history is not None:
+        rows = rows.join(history, ["item_id", "moment"], "left")
     rows = _with_segments(night, kind, rows)
     # The one file of item facts goes to every task: items are many times fewer than impressions.
     rows = rows.join(F.broadcast(_item_fields(night, kind)), "item_id", "left")
     return rows.select(*BASE, *(field.name for field in schema.fields if field.name in rows.columns))
 
 
-def _candidates(night: Night, kind: str, counts: DataFrame) -> DataFrame:
+def _candidates(night: Night, kind: str, history: DataFrame | None) -> DataFrame:
     """Items available at the clock: item fields, history as of the clock, vectors, and the list they stand in."""
     items = night.warehouse.read("items", night.run).where((F.col("kind") == kind) & F.col("available"))
     schema = night.recipe.shelves[kind].fields
@@ -127,9 +113,8 @@ def _candidates(night: Night, kind: str, counts: DataFrame) -> DataFrame:
     named = path if kind == "product" else F.lit("banners")
     lists = items.select("item_id", F.lit(kind).alias("item_kind"), named.alias("list"))
     rows = lists.join(_item_fields(night, kind), "item_id")
-    if history_fields(schema, night.recipe.features):
-        asked = items.select("item_id", clock(night.as_of).alias("moment"))
-        rows = rows.join(_history(night, kind, counts, asked).drop("moment"), "item_id", "left")
+    if history is not None:
+        rows = rows.join(history.where(F.col("moment") == clock(night.as_of)).drop("moment"), "item_id", "left")
     for field in vector_fields(schema):
         if field.name == "item_vector":
             rows = rows.join(items.select("item_id", F.col("vector").alias(field.name)), "item_id", "left")
@@ -166,18 +151,32 @@ def _with_segments(night: Night, kind: str, rows: DataFrame) -> DataFrame:
     return rows.withColumn("valid_from", passed).join(wide, ["user_id", "valid_from"], "left").drop("valid_from")
 
 
-def _history(night: Night, kind: str, counts: DataFrame, asked: DataFrame) -> DataFrame:
-    """(item_id, moment) as asked, and the numeric history fields of the schema."""
+def _history(night: Night, kind: str, kept: list[DataFrame]) -> DataFrame | None:
+    """(item_id, moment) and the numeric history fields of the schema, for every example and every candidate.
+
+    Many impressions share an item and a moment, so each is computed once. What is kept in memory is added to `kept`.
+    """
     settings = night.recipe.features
     fields = history_fields(night.recipe.shelves[kind].fields, settings)
-    items = night.warehouse.read("items", night.run).where(F.col("kind") == kind)
-    found = asked
+    if not fields:
+        return None
+    tables = night.warehouse
+    items = tables.read("items", night.run).where(F.col("kind") == kind)
+    counts = known_counts(
+        tables.read("exposure_counts", night.run).where(F.col("item_kind") == kind),
+        tables.read("events", night.run).where(F.col("item_kind") == kind),
+    ).persist()
+    kept.append(counts)
+    candidates = items.where("available").select("item_id", clock(night.as_of).alias("moment"))
+    found = _shown(night, kind).select("item_id", "moment").union(candidates).distinct()
     if "age_days" in fields:
         days = (F.unix_seconds("moment") - F.unix_seconds("created_at")) / 86_400.0
         found = found.join(F.broadcast(items.select("item_id", "created_at")), "item_id", "left")
         found = found.withColumn("age_days", days).drop("created_at")
     above = None
     for level in settings.levels:
+        found = found.persist()
+        kept.append(found)
         names = [name for name in level_fields(level, settings) if name in {*fields, f"{level}_rate"}]
         keys = items.select("item_id", level_column(level, settings).alias("key")).where("key IS NOT NULL")
         keyed = counts.join(F.broadcast(keys), "item_id")
@@ -191,7 +190,9 @@ def _history(night: Night, kind: str, counts: DataFrame, asked: DataFrame) -> Da
         ).select("key", "moment", *names)
         found = found.join(F.broadcast(keys), "item_id", "left").join(rates, ["key", "moment"], "left").drop("key")
         above = f"{level}_rate"
-    return found.select("item_id", "moment", *fields)
+    found = found.select("item_id", "moment", *fields).persist()
+    kept.append(found)
+    return found
 
 
 def _texts(night: Night, items: DataFrame, name: str, width: int) -> DataFrame:

@@ -18,6 +18,7 @@ from segments.errors import UsageError
 
 Role = Literal["item", "segment", "context", "user"]
 Kind = Literal["categorical", "numeric", "vector"]
+Transform = Literal["normal_scores", "log"]
 
 
 class Field(Settings):
@@ -28,6 +29,10 @@ class Field(Settings):
     role: Role = "item"
     buckets: int = Setting(default=1024, ge=8, description="embedding rows of a categorical field (hash range)")
     width: int = Setting(default=0, ge=0, description="numbers in a vector field")
+    transform: Transform = Setting(
+        default="normal_scores",
+        description="of a numeric field; log keeps what lies between the largest rates, where the first places are",
+    )
 
     @model_validator(mode="after")
     def _width_of_vectors(self) -> Self:
