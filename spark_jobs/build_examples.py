@@ -173,26 +173,40 @@ def _history(night: Night, kind: str, kept: list[DataFrame]) -> DataFrame | None
         days = (F.unix_seconds("moment") - F.unix_seconds("created_at")) / 86_400.0
         found = found.join(F.broadcast(items.select("item_id", "created_at")), "item_id", "left")
         found = found.withColumn("age_days", days).drop("created_at")
-    above = None
+    above = wider = None
     for level in settings.levels:
         found = found.persist()
         kept.append(found)
         names = [name for name in level_fields(level, settings) if name in {*fields, f"{level}_rate"}]
-        keys = items.select("item_id", level_column(level, settings).alias("key")).where("key IS NOT NULL")
+        own = level_column(level, settings)
+        keys = items.select("item_id", own.alias("key")).where("key IS NOT NULL")
         keyed = counts.join(F.broadcast(keys), "item_id")
         wanted = found.join(F.broadcast(keys), "item_id")
-        if above is None:
+        if above is None or wider is None:
             wanted = wanted.select("key", "moment").distinct()
         else:
-            wanted = wanted.groupBy("key", "moment").agg(F.avg(above).alias("prior"))
+            inside = _inside(items, own, wider).select("key", F.lit(True).alias("inside"))
+            prior = F.max(F.when(F.col("inside"), F.col(above)))
+            wanted = wanted.join(F.broadcast(inside), "key", "left").groupBy("key", "moment").agg(prior.alias("prior"))
         rates = rates_before(
             keyed, wanted, level=level, windows=settings.windows, prior_impressions=settings.prior_impressions
         ).select("key", "moment", *names)
         found = found.join(F.broadcast(keys), "item_id", "left").join(rates, ["key", "moment"], "left").drop("key")
-        above = f"{level}_rate"
+        above, wider = f"{level}_rate", own
     found = found.select("item_id", "moment", *fields).persist()
     kept.append(found)
     return found
+
+
+def _inside(items: DataFrame, own: Column, wider: Column) -> DataFrame:
+    """The keys whose items all stand in one wider group (an item in its type, a type in its department).
+
+    Only these are drawn to it. For a brand of several types it would matter which of its items were shown that day, and
+    an example must not know that.
+    """
+    groups = F.size(F.collect_set(F.coalesce(wider, F.lit(""))))
+    told = items.groupBy(own.alias("key")).agg(groups.alias("groups"), F.min(wider).alias("wider"))
+    return told.where((F.col("groups") == 1) & F.col("wider").isNotNull())
 
 
 def _texts(night: Night, items: DataFrame, name: str, width: int) -> DataFrame:

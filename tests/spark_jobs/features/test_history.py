@@ -75,13 +75,28 @@ def test_a_story_of_five_events(spark: SparkSession) -> None:
         (4, last, 150, 11, 50, 1, 0),
     ):
         row = got["a", day]
-        assert row["item_rate"] == pytest.approx((clicks + 100 * overall) / (impressions + 100), rel=1e-12)
-        assert row["item_rate_2d"] == pytest.approx((recent_clicks + 100 * overall) / (recent + 100), rel=1e-12)
+        to_date = (clicks + 100 * overall) / (impressions + 100)
+        assert row["item_rate"] == pytest.approx(to_date, rel=1e-12)
+        # The recent rate is drawn to the rate to date.
+        assert row["item_rate_2d"] == pytest.approx((recent_clicks + 100 * to_date) / (recent + 100), rel=1e-12)
         assert (row["item_impressions"], row["item_impressions_2d"]) == (impressions, recent)
         assert row["item_purchases_2d"] == bought
         stranger = got["c", day]
         assert stranger["item_rate"] == pytest.approx(overall, rel=1e-12)
         assert stranger["item_impressions"] == 0
+
+
+def test_a_rate_is_drawn_to_the_level_above_where_it_is_known(spark: SparkSession) -> None:
+    known = known_counts(frame(spark, "exposure_counts", [count("a", 0, 100, 10)]), frame(spark, "events", []))
+    asked = [("a", at(1), 0.3), ("a", at(2), None)]
+    found = rates_before(
+        known.withColumnRenamed("item_id", "key"),
+        spark.createDataFrame(asked, "key STRING, moment TIMESTAMP, prior DOUBLE"),
+        level="item", windows=(), prior_impressions=100.0,
+    )  # fmt: skip
+    told, untold = (row["item_rate"] for row in found.orderBy("moment").collect())
+    assert told == pytest.approx((10 + 100 * 0.3) / 200, rel=1e-12)
+    assert untold == pytest.approx((10 + 100 * 10.5 / 1100) / 200, rel=1e-12)
 
 
 @dataclass(frozen=True)
@@ -118,6 +133,7 @@ FIELDS = [
     {"name": "position", "role": "context"}, {"name": "price", "kind": "numeric"},
     *({"name": name, "kind": "numeric"} for name in (
         "age_days", "item_rate", "item_rate_3d", "item_impressions", "item_purchases_3d", "brand_name_rate_3d",
+        "soup_rate",
     )),
 ]  # fmt: skip
 RECIPE = {
@@ -125,8 +141,9 @@ RECIPE = {
     "source": {"kind": "world"},
     "families": {"demographic": {"kind": "demographic", "attributes": ["age"]}},
     "features": {
-        "item_fields": {"item": "item_id", "brand_name": "brand_id", "brand": "brand_id"},
-        "levels": ["item", "brand_name", "brand"],
+        "item_fields": {"item": "item_id", "brand_name": "brand_id", "soup": "category.1"},
+        # Items stand in one soup, but the soup holds both brands: it is drawn to the whole shelf.
+        "levels": ["brand_name", "soup", "item"],
         "windows": [3],
         "prior_impressions": 10,
     },
