@@ -1,0 +1,87 @@
+"""A night on a generated world with known truth: planted preferences are recovered, planted lures leave the top."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+from scipy.stats import spearmanr
+
+from spark_jobs.night import Night
+from spark_jobs.nightly import NIGHTLY, run_night
+from spark_jobs.recipe import load_recipe
+from spark_jobs.sources.world_settings import WorldSettings
+from spark_jobs.sources.world_truth import Truth
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+AS_OF = datetime(2026, 2, 16, tzinfo=UTC)
+TOP = 100
+World = tuple[Night, Truth]
+
+
+@pytest.fixture(scope="module")
+def world(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("world")
+    recipe = load_recipe("world")
+    # Few brands and lists longer than the hundred places that lures must leave; enough clicks a cell.
+    source = recipe.source.model_copy(
+        update={"users": 2400, "products": 900, "brands": 8, "categories": 4, "lure_share": 0.04, "banners": 10}
+    )
+    night = Night(spark, recipe.model_copy(update={"source": source}), AS_OF, str(folder / "tables"), folder / "runs")
+    run_night(night, NIGHTLY[:-1])
+    assert isinstance(source, WorldSettings)
+    return night, Truth(source)
+
+
+def test_planted_preferences_are_recovered(world: World) -> None:
+    """Rank correlation of mean pCTR with the true click rate over segment × brand cells with 200 clicks or more."""
+    night, truth = world
+    day = (AS_OF.date() - truth.settings.start).days - 1
+    true = truth.cell_click_rate(truth.products, day)
+    brand = {item: int(b) for item, b in zip(truth.products.ids, truth.products.brand, strict=True)}
+    segment = {name: i for i, name in enumerate(truth.segment_names)}
+    lures = truth.lure_ids()
+    users = {
+        row["user_id"]: segment[f"{row['attributes']['gender']} {row['attributes']['age']}"]
+        for row in night.warehouse.read("users", night.run).collect()
+    }
+    clicks = np.zeros(true.shape)
+    events = night.warehouse.read("events", night.run).where("kind = 'click' AND item_kind = 'product'")
+    for row in events.groupBy("user_id", "item_id").count().collect():
+        if row["item_id"] not in lures:
+            clicks[users[row["user_id"]], brand[row["item_id"]]] += row["count"]
+    snapshot = night.warehouse.read("user_segments", night.run).where(
+        (F.col("family") == "demographic") & (F.col("valid_from") == F.lit(AS_OF.replace(tzinfo=None)))
+    )
+    cell_of = {row["segment"]: users[row["user_id"]] for row in snapshot.collect()}
+    scores = night.warehouse.read("scores", night.run).where("item_kind = 'product' AND variant = 'B'")
+    sums, counts = np.zeros(true.shape), np.zeros(true.shape)
+    for row in scores.where("segment <> 'all'").collect():
+        if row["item_id"] not in lures:
+            cell = cell_of[row["segment"]], brand[row["item_id"]]
+            sums[cell] += row["pctr"]
+            counts[cell] += 1
+    told = (clicks >= 200) & (counts > 0)
+    assert told.sum() >= 30, f"only {told.sum()} cells have 200 clicks"
+    correlation = spearmanr(sums[told] / counts[told], true[told]).statistic
+    assert correlation >= 0.9, f"{correlation:.3f} over {told.sum()} cells"
+
+
+def test_planted_lures_leave_the_top_and_honest_items_stay(world: World) -> None:
+    night, truth = world
+    lures = truth.lure_ids()
+    threshold = night.recipe.shelves["product"].lures.threshold
+    judged = night.warehouse.read("lures", night.run).where("item_kind = 'product'").collect()
+    flagged = {row["item_id"] for row in judged if row["probability"] >= threshold}
+    honest = {row["item_id"] for row in judged} - lures
+    assert len(flagged & honest) < 0.01 * len(honest)
+    ranks = night.warehouse.read("ranks", night.run).where("item_kind = 'product' AND variant <> 'A'")
+    shown = ranks.where(F.col("item_id").isin(*lures))
+    top = shown.agg(F.avg((F.col("rank") <= TOP).cast("double")).alias("share")).collect()[0]["share"]
+    assert top <= 0.05, f"{top:.3f} of the lures' places are among the first {TOP}"
+    assert all("lure" in row["moves"][0] for row in shown.where(F.size("moves") > 0).limit(50).collect())
