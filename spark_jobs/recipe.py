@@ -28,9 +28,7 @@ class VariantRecipe(Settings):
     scorer: Literal["model", "sales", "counts"] = Setting(
         description="model: calibrated pCTR; sales: purchase lines of the last weeks; counts: clicks over impressions"
     )
-    families: tuple[str, ...] = Setting(
-        default=("all",), description="chain: the first family that fits a user wins"
-    )
+    families: tuple[str, ...] = Setting(default=("all",), description="chain: the first family that fits a user wins")
     bandit: Literal["none", "thompson"] = "none"
 
     @model_validator(mode="after")
