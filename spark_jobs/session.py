@@ -37,10 +37,9 @@ def spark_session(name: str, *, master: str | None = None, memory: str = "3g") -
             .config("spark.driver.host", "127.0.0.1")
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
-            .config("spark.log.level", "ERROR")
             .config("spark.sql.shuffle.partitions", "8")
         )
-    session = (
+    return (
         builder.config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
@@ -48,5 +47,3 @@ def spark_session(name: str, *, master: str | None = None, memory: str = "3g") -
         .config("spark.executorEnv.OMP_NUM_THREADS", "1")
         .getOrCreate()
     )
-    session.sparkContext.setLogLevel("ERROR")
-    return session
