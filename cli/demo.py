@@ -85,8 +85,9 @@ def _told(figures: dict[str, Any], judged: dict[str, Any], *, total: float) -> d
     published = figures["publish"]["product"]
     return {
         "dataset": RECIPE,
-        "impressions": figures["ingest"]["exact_impressions"]["product"],
-        "clicks": figures["ingest"]["exact_clicks"]["product"],
+        # Before the clock (what was learnt from) and after it (what judges), each counted exactly.
+        "impressions": figures["ingest"]["exact_impressions"]["product"] + judged["product"]["impressions"],
+        "clicks": figures["ingest"]["exact_clicks"]["product"] + judged["product"]["clicks"],
         "segments": figures["fit_segments"]["segments"],
         "items": published["documents"],
         "rank_docs": sum(kind["documents"] for kind in figures["publish"].values() if isinstance(kind, dict)),

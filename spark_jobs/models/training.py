@@ -165,6 +165,10 @@ class Masks:
     def __init__(self, encoder: Encoder, settings: TrainingSettings) -> None:
         masked = np.where(encoder.roles("segment"), settings.mask_segments, 0.0)
         masked = np.where(encoder.roles("context"), settings.mask_context, masked)
+        # All fields of a role at once as well: that is how the segment `all`, and every published rank, is scored.
+        segment, context = (torch.from_numpy(found) for found in (encoder.roles("segment"), encoder.roles("context")))
+        chances = ((segment, settings.mask_segments), (context, settings.mask_context))
+        self.together = [(fields, chance) for fields, chance in chances if chance and bool(fields.any())]
         self.masked = torch.from_numpy(masked.astype(np.float32))
         self.dropped = settings.drop_ids
         self.neutral = torch.from_numpy(encoder.neutral)
@@ -177,6 +181,9 @@ class Masks:
         if rows.shape[1] and (self.dropped or bool(self.masked.any())):
             draw = torch.rand(rows.shape, generator=random)
             rows = torch.where(draw < self.masked, self.neutral, rows)
+            for fields, chance in self.together:
+                whole = torch.rand((rows.shape[0], 1), generator=random) < chance
+                rows = torch.where(whole & fields, self.neutral, rows)
             rows = torch.where(draw > 1.0 - self.dropped, self.unseen, rows)
         if bool(self.numeric.any()):
             numeric = numeric * (torch.rand(numeric.shape, generator=random) >= self.numeric)
