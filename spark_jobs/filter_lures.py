@@ -110,7 +110,8 @@ def _ranker(recipe: Recipe, week: str) -> Callable[[pa.Table], pa.Table]:
         lure = (probability >= rule.threshold) & (scorer != "sales")
         code = rows["list"].combine_chunks().dictionary_encode()
         lists = code.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-        few = (number["seen"] < explore.few_impressions) & ~lure
+        # The quota is for items nobody knows, not for those that are half found out.
+        few = (number["seen"] < explore.few_impressions) & (probability < 0.5 * rule.threshold)
         share = explore.share if chosen.explores else 0.0
         drawn = np.maximum(number["draw"], 0.0)
         original = ranks(drawn, lists)

@@ -163,12 +163,16 @@ class Masks:
     """What training hides: ids (as never seen), segment fields (`any`) and context fields (neutral), each by chance."""
 
     def __init__(self, encoder: Encoder, settings: TrainingSettings) -> None:
-        masked = np.where(encoder.roles("segment"), settings.mask_segments, 0.0)
-        masked = np.where(encoder.roles("context"), settings.mask_context, masked)
-        # All fields of a role at once as well: that is how the segment `all`, and every published rank, is scored.
-        segment, context = (torch.from_numpy(found) for found in (encoder.roles("segment"), encoder.roles("context")))
-        chances = ((segment, settings.mask_segments), (context, settings.mask_context))
-        self.together = [(fields, chance) for fields, chance in chances if chance and bool(fields.any())]
+        masked = np.zeros(len(encoder.categorical))
+        self.together: list[tuple[Tensor, float]] = []
+        for fields, chance in (
+            (encoder.roles("segment"), settings.mask_segments),
+            (encoder.roles("context"), settings.mask_context),
+        ):
+            # Half of it hides all fields of the role at once: that is how the segment `all`, and every published rank,
+            # is scored. The rest hides each by itself, so that a field is hidden as often as asked.
+            masked[fields] = 0.5 * chance / (1.0 - 0.5 * chance)
+            self.together.append((torch.from_numpy(fields), 0.5 * chance))
         self.masked = torch.from_numpy(masked.astype(np.float32))
         self.dropped = settings.drop_ids
         self.neutral = torch.from_numpy(encoder.neutral)

@@ -24,10 +24,10 @@ class TrainingSettings(Settings):
     min_steps: int = Setting(default=200, ge=0, description="steps before training may stop early")
     drop_ids: float = Setting(default=0.02, ge=0.0, lt=1.0, description="ids shown as never seen, to train that row")
     mask_segments: float = Setting(
-        default=0.3, ge=0.0, lt=1.0, description="of `any`: each segment field, and all at once"
+        default=0.3, ge=0.0, lt=1.0, description="of `any` for a segment field; half of it hides all at once"
     )
     mask_context: float = Setting(
-        default=0.3, ge=0.0, lt=1.0, description="of neutral: each context field, and all at once"
+        default=0.3, ge=0.0, lt=1.0, description="of neutral for a context field; half of it hides all"
     )
     correction: Literal["offset", "weights", "none"] = Setting(
         default="offset", description="how sampled negatives are corrected for in the loss"

@@ -29,9 +29,8 @@ def world(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Worl
     folder = tmp_path_factory.mktemp("world")
     recipe = load_recipe("world")
     # Few brands and lists longer than the hundred places that lures must leave; enough clicks a cell.
-    source = recipe.source.model_copy(
-        update={"users": 2400, "products": 900, "brands": 8, "categories": 4, "lure_share": 0.04, "banners": 10}
-    )
+    size = {"users": 2400, "products": 900, "brands": 8, "categories": 4, "banners": 10}
+    source = recipe.source.model_copy(update={**size, "click_rate": 0.2, "taste": 4.0, "lure_share": 0.04})
     night = Night(spark, recipe.model_copy(update={"source": source}), AS_OF, str(folder / "tables"), folder / "runs")
     run_night(night, NIGHTLY[:-1])
     assert isinstance(source, WorldSettings)

@@ -24,7 +24,8 @@ def test_sampling_is_undone(correction: str) -> None:
     rate = np.where(data.label == 1, 1.0, 0.2)
     kept = random.random(len(data)) < rate
     sampled = replace(data, rate=rate).where(kept)
-    settings = TRAINING.model_copy(update={"correction": correction, "mask_context": 0.0, "learning_rate": 0.005})
+    hidden = {"mask_context": 0.0, "mask_segments": 0.0}
+    settings = TRAINING.model_copy(update={"correction": correction, "learning_rate": 0.005, **hidden})
     fitted = fit(LogisticSettings(), Encoder(SCHEMA), train=sampled, valid=None, settings=settings)
     chance = 1.0 / (1.0 + np.exp(-score_examples(fitted, data, neutral_context=False)))
     assert chance.mean() == pytest.approx(data.label.mean(), rel=0.05)
