@@ -39,7 +39,7 @@ def world(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Worl
 
 
 def test_planted_preferences_are_recovered(world: World) -> None:
-    """Who prefers which brand: mean pCTR against the true click rate, over segment × brand cells with 200 clicks or more.
+    """Who prefers which brand: mean pCTR against true click rate, over segment × brand cells with 200 clicks or more.
 
     What is planted is a segment's taste for a brand, so each brand's own level is taken out first.
     """
