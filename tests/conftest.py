@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from es_ranking.engine.connect import connect
 from es_ranking.engine.contract import Engine
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from tests.es_ranking.publish.shop import Publisher
+
+
+# At a developer's desk hypothesis looks for new cases; a landing must not depend on luck.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

@@ -147,7 +147,9 @@ class _Greedy:
         for gap in self.gaps:
             values = set(entry.hit.attributes.get(gap.attribute, ()))
             near = [q for q in others if place - q < gap.gap]
-            self.relaxed += any(values & set(self.order[q].hit.attributes.get(gap.attribute, ())) for q in near)
+            alike = [q for q in near if values & set(self.order[q].hit.attributes.get(gap.attribute, ()))]
+            # each hit it came too near to, and once for all pins
+            self.relaxed += sum(q not in self.pinned for q in alike) + any(q in self.pinned for q in alike)
         self.pinned.append(place)
         self.deliver(entry)
 
