@@ -18,7 +18,7 @@ from segments.errors import UsageError
 
 Role = Literal["item", "segment", "context", "user"]
 Kind = Literal["categorical", "numeric", "vector"]
-Transform = Literal["normal_scores", "log"]
+Transform = Literal["normal_scores", "log", "log1p"]
 
 
 class Field(Settings):
@@ -31,7 +31,7 @@ class Field(Settings):
     width: int = Setting(default=0, ge=0, description="numbers in a vector field")
     transform: Transform = Setting(
         default="normal_scores",
-        description="of a numeric field; log keeps what lies between the largest rates, where the first places are",
+        description="of a numeric field; log (of rates) and log1p (of counts) tell the largest apart: the first places",
     )
 
     @model_validator(mode="after")

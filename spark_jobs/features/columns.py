@@ -62,7 +62,7 @@ def level_fields(level: str, settings: FeatureSettings) -> list[str]:
     """The numeric history features of one level."""
     suffixes = ["", *(f"_{days}d" for days in settings.windows)]
     made = [f"{level}_{what}{suffix}" for what in ("rate", "impressions") for suffix in suffixes]
-    return [*made, *(f"{level}_purchases{suffix}" for suffix in suffixes[1:])]
+    return [*made, *(f"{level}_purchases{suffix}" for suffix in suffixes[1:]), f"{level}_purchases_a_day"]
 
 
 def level_column(level: str, settings: FeatureSettings) -> Column:

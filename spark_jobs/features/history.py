@@ -67,7 +67,8 @@ def rates_before(
     """History of every asked (key, moment), by level of the item (itself, its type, its brand, …).
 
     Columns: `<level>_rate` (smoothed clicks over impressions to date), `<level>_rate_<n>d`, `<level>_impressions`,
-    `<level>_impressions_<n>d` and `<level>_purchases_<n>d`. A rate is (c + r·k) / (i + k) with k prior impressions at
+    `<level>_impressions_<n>d`, `<level>_purchases_<n>d`, and `<level>_purchases_a_day` (to date, and half a purchase,
+    over the days since anything was known: unlike a total it does not grow with the calendar). A rate is (c + r·k) / (i + k) with k prior impressions at
     the rate r: of the level above (an item's type) where `asked` tells it as `prior`, else the overall rate known at
     that moment. A recent rate is drawn to the rate to date.
 
@@ -98,6 +99,7 @@ def rates_before(
         found[f"{level}_impressions{suffix}"] = impressions
         if suffix:
             found[f"{level}_purchases{suffix}"] = F.col(f"purchases{suffix}") / SCALE
+    found[f"{level}_purchases_a_day"] = (F.col("purchases") / SCALE + 0.5) / F.col("days")
     return summed.select("key", "moment", *_named(found))
 
 
@@ -117,12 +119,14 @@ def _changes(daily: DataFrame, windows: Sequence[int]) -> DataFrame:
 
 
 def _overall(daily: DataFrame, asked: DataFrame) -> DataFrame:
-    """The click rate of everything known at each moment; half a click in a thousand before anything is known."""
+    """Of everything known at each moment: the click rate (half a click in a thousand before anything is known), days."""
     totals = daily.groupBy("known_at").agg(*(F.sum(name).alias(name) for name in COUNTS))
     moments = asked.select("moment").distinct()
     joined = moments.join(F.broadcast(totals), F.col("known_at") <= F.col("moment"), "left").groupBy("moment")
     clicks, impressions = (F.coalesce(F.sum(name), F.lit(0)) / SCALE for name in ("clicks", "impressions"))
-    return joined.agg(((clicks + 0.5) / (impressions + 1000.0)).alias("overall"))
+    seconds = F.unix_seconds("moment") - F.unix_seconds(F.min("known_at"))
+    days = F.greatest(F.coalesce(seconds, F.lit(0)) / DAY, F.lit(1.0))
+    return joined.agg(((clicks + 0.5) / (impressions + 1000.0)).alias("overall"), days.alias("days"))
 
 
 def _added(counts: DataFrame, key: str) -> DataFrame:

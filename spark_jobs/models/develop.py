@@ -18,6 +18,7 @@ from spark_jobs.models.training import fit, quality, refit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
 
 FEWEST_ROWS = 32
+DAY = 86_400_000_000  # microseconds
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,10 @@ def develop(
         metrics["rows_per_second"] = float(np.median([point["rows_per_second"] for point in curve]))
     final = refit(model, Encoder(schema), train=examples, epochs=epochs, settings=training)
     if _usable(valid):
-        # Slope and shape were learnt on days the network had not seen; the level is the refitted network's own.
-        own = score_examples(final, valid)
-        calibration = recentred(calibration, own, valid.label, 1.0 / valid.rate)
+        # Slope and shape were learnt on days the network had not seen; the level is the refitted network's own, over
+        # more than one season: the last weeks' alone is that season's.
+        recent = examples.where(examples.time >= examples.time.max() - training.level_days * DAY)
+        calibration = recentred(calibration, score_examples(final, recent), recent.label, 1.0 / recent.rate)
     parameters = sum(p.numel() for p in final.model.parameters())
     metrics |= {"epochs": float(epochs), "parameters": float(parameters), "seconds": time.perf_counter() - started}
     checkpoint = Checkpoint(model, final.encoder, final.model, calibration, notes={"metrics": dict(metrics)})

@@ -6,8 +6,8 @@ offset_f + 2 + hash64(v) mod buckets_f. Rows that training never saw are read as
 
 Numbers become normal scores: a value is replaced by the normal quantile of its mid-rank among the training rows, read
 from at most 257 stored quantiles and straight lines between them. Rates, counts and prices of any scale come out alike,
-and an outlier is merely the largest. A field with `transform: log` is its logarithm, standardised, instead:
-a list's first places are the upper thousandth of all impressions, where normal scores tell hardly anything apart.
+and an outlier is merely the largest. A field with `transform: log` (or `log1p`, for counts: the logarithm of one more)
+is its logarithm, standardised, instead: a list's first places are the upper thousandth of all impressions, where normal scores tell hardly anything apart.
 Missing, NaN and infinite values become 0, the middle; so do a constant column, and what has no logarithm.
 """
 
@@ -141,15 +141,15 @@ def vector_column(table: pa.Table, field: Field) -> Floats:
 
 
 def _transformed(values: Floats, field: Field) -> Floats:
-    if field.transform != "log":
+    if field.transform == "normal_scores":
         return values
     with np.errstate(divide="ignore", invalid="ignore"):
-        logarithms = np.log(values, dtype=np.float32)
+        logarithms = (np.log if field.transform == "log" else np.log1p)(values, dtype=np.float32)
     return np.where(np.isfinite(logarithms), logarithms, np.float32(np.nan))
 
 
 def _curve(values: Floats, field: Field) -> Floats:
-    return _line(values) if field.transform == "log" else _knots(values)
+    return _knots(values) if field.transform == "normal_scores" else _line(values)
 
 
 def _line(values: Floats) -> Floats:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segments.errors import Refused
 from spark_jobs.evaluation.auc import auc, gauc
@@ -88,11 +89,11 @@ def _run(
         for epoch in range(1, epochs + 1):
             point = {"epoch": float(epoch), **loop.epoch()}
             if watch is not None:
-                point |= watch(network)
+                point |= watch(loop.serving)
             curve.append(point)
             _log.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.5g}" for k, v in point.items() if k != "epoch"))
             if watch is None or watch.improved:
-                best, best_state = epoch, {k: v.clone() for k, v in network.state_dict().items()}
+                best, best_state = epoch, {k: v.clone() for k, v in loop.serving.state_dict().items()}
             elif watch.stale >= settings.patience and loop.steps >= settings.min_steps:
                 break
         network.load_state_dict(best_state)
@@ -125,6 +126,19 @@ class _Loop:
         self.schedule = torch.optim.lr_scheduler.ExponentialLR(self.optimiser, settings.decay)
         self.masks = Masks(encoder, settings)
         self.steps = 0
+        self.average = (
+            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
+            if settings.averaging
+            else None
+        )
+
+    @property
+    def serving(self) -> Ranker:
+        """The network as it is, or the running mean of its weights (Polyak and Juditsky, 1992)."""
+        if self.average is None:
+            return self.network
+        found: Ranker = self.average.module
+        return found
 
     def epoch(self) -> dict[str, float]:
         """One pass; returns the mean training loss and rows a second."""
@@ -156,6 +170,8 @@ class _Loop:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         self.optimiser.step()
         self.steps += 1
+        if self.average is not None:
+            self.average.update_parameters(self.network)
         return loss.detach()
 
 

@@ -20,6 +20,9 @@ class TrainingSettings(Settings):
     decay: float = Setting(default=1.0, gt=0.0, le=1.0, description="the rate is multiplied by this after each epoch")
     weight_decay: float = Setting(default=1e-5, ge=0.0, description="L2 on all weights, added to the gradient")
     clip: float = Setting(default=10.0, gt=0.0, description="largest norm of a step's gradient")
+    averaging: float = Setting(
+        default=0.0, ge=0.0, lt=1.0, description="keep this share of the running mean of the weights each step; 0: off"
+    )
     patience: int = Setting(default=1, ge=1, description="epochs without improvement before training stops")
     min_steps: int = Setting(default=200, ge=0, description="steps before training may stop early")
     drop_ids: float = Setting(default=0.02, ge=0.0, lt=1.0, description="ids shown as never seen, to train that row")
@@ -33,6 +36,9 @@ class TrainingSettings(Settings):
         default="offset", description="how sampled negatives are corrected for in the loss"
     )
     calibration: Literal["platt", "isotonic", "none"] = "platt"
+    level_days: int = Setting(
+        default=182, ge=1, description="last days of the examples whose click rate sets the level of the probabilities"
+    )
     seed: int = 7
     threads: int = Setting(default=0, ge=0, description="torch threads; 0: torch's own choice, one for small steps")
     validation_rows: int = Setting(default=1_000_000, ge=1, description="at most so many rows choose the epoch")

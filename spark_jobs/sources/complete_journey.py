@@ -41,8 +41,10 @@ class CompleteJourneySettings(Settings):
         default=40, ge=1, description="expected impressions without a click kept of one visit; clicks are all kept"
     )
     seed: int = Setting(default=0, ge=0, description="of the sampling of impressions")
-    available_weeks: int = Setting(
-        default=8, ge=1, description="a product not sold or shown for so many weeks is no longer available"
+    available_weeks: int | None = Setting(
+        default=None,
+        ge=1,
+        description="a product not sold or shown for so many weeks is no longer available; none: all",
     )
 
 

@@ -24,10 +24,13 @@ _DEMOGRAPHICS = (
 )
 
 
-def items(spark: SparkSession, purchases: DataFrame, shown: DataFrame, *, until: datetime, weeks: int) -> DataFrame:
-    """All products of the file. Never sold nor shown before `until`: not available, and without `created_at`.
+def items(
+    spark: SparkSession, purchases: DataFrame, shown: DataFrame, *, until: datetime, weeks: int | None
+) -> DataFrame:
+    """All products of the file; without `created_at` if never sold nor shown before `until`.
 
-    Available is what was sold, or shown to somebody, in the last `weeks` weeks. The price is that of the last sale.
+    Available is what was sold, or shown to somebody, in the last `weeks` weeks; without `weeks` the whole file: what
+    may be promoted tomorrow needs a rank today. The price is that of the last sale.
     """
     sold = purchases.groupBy("product_id").agg(
         F.min("week").alias("first_sold"),
@@ -41,6 +44,7 @@ def items(spark: SparkSession, purchases: DataFrame, shown: DataFrame, *, until:
     catalogue = files.read(spark, "products").join(sold, "product_id", "left").join(seen, "product_id", "left")
     first = F.least("first_sold", "first_shown")
     last = F.greatest("last_sold", "last_shown")
+    lately = F.lit(True) if weeks is None else F.coalesce(last >= files.week_of(until) - weeks, F.lit(False))
     path = [_or_unknown(name) for name in ("department", "product_category", "product_type")]
     words = F.concat_ws(" ", "product_type", "product_category", "department", "brand", "package_size")
     named = F.concat_ws(" ", F.initcap(F.lower("product_type")), F.lower("package_size"))
@@ -63,7 +67,7 @@ def items(spark: SparkSession, purchases: DataFrame, shown: DataFrame, *, until:
         F.array(*path).alias("category"),
         F.round(F.col("last_sale.price"), 2).alias("price"),
         files.start_of(first).alias("created_at"),
-        F.coalesce(last >= files.week_of(until) - weeks, F.lit(False)).alias("available"),
+        lately.alias("available"),
         known(attributes).alias("attributes"),
     )
 

@@ -60,9 +60,10 @@ def test_columns_of_events(spark: SparkSession) -> None:
 def test_every_history_name_is_made_by_one_level() -> None:
     assert level_fields("item", SETTINGS) == [
         "item_rate", "item_rate_7d", "item_impressions", "item_impressions_7d", "item_purchases_7d",
+        "item_purchases_a_day",
     ]  # fmt: skip
     known = known_history(SETTINGS)
-    assert len(known) == len(set(known)) == 11
+    assert len(known) == len(set(known)) == 13
     fields = schema(*(Field(name=name, kind="numeric") for name in (*known, "price")))
     assert history_fields(fields, SETTINGS) == known
 

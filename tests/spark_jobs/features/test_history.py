@@ -74,6 +74,9 @@ def test_a_story_of_five_events(spark: SparkSession) -> None:
         (3, last, 150, 11, 50, 1, 1),
         (4, last, 150, 11, 50, 1, 0),
     ):
+        # Two purchases, both known from day 2 on; the first day that is known of anything ends with day 1.
+        total, days = (0, 1, 2, 2, 2)[day], max(day - 1, 1)
+        assert got["a", day]["item_purchases_a_day"] == pytest.approx((total + 0.5) / days, rel=1e-12)
         row = got["a", day]
         to_date = (clicks + 100 * overall) / (impressions + 100)
         assert row["item_rate"] == pytest.approx(to_date, rel=1e-12)

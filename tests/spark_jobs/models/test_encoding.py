@@ -89,3 +89,14 @@ def test_what_cannot_be_meant_is_refused() -> None:
         Encoder(SCHEMA).numbers_of(pa.table({"x": ["many"]}))
     with pytest.raises(UsageError, match="vector field v"):
         Encoder(FieldSchema(fields=(Field(name="v", kind="vector", width=2, role="user"),)))
+
+
+def test_counts_become_logarithms_of_one_more() -> None:
+    encoder = Encoder(FieldSchema(fields=(Field(name="n", kind="numeric", transform="log1p"),)))
+    counts = np.array([[0.0], [1.0], [3.0], [7.0], [np.nan]], dtype=np.float32)
+    encoder.fit(np.zeros((5, 0), dtype=np.int32), encoder.numbers_of(pa.table({"n": counts[:, 0]})))
+    z = encoder.normalised(encoder.numbers_of(pa.table({"n": counts[:, 0]})))[:, 0]
+    # Even steps of the logarithm, standardised; what is missing is the middle.
+    assert np.diff(z[:4]) == pytest.approx(np.full(3, np.diff(z[:4])[0]), rel=1e-4)
+    assert z[:4].std() == pytest.approx(1.0, rel=1e-3)
+    assert z[4] == 0.0

@@ -117,3 +117,30 @@ def test_broken_examples_are_refused(name: str, value: float) -> None:
     data = examples(10)
     with pytest.raises(ContractBroken, match="examples"):
         replace(data, **{name: np.full(10, value)})
+
+
+def test_averaging_serves_the_running_mean_of_the_weights() -> None:
+    data = examples(4000)
+    still = TRAINING.model_copy(update={"epochs": 2, "averaging": 0.999_999})
+    plain, slow = (
+        fit(DeepFMSettings(dim=4), Encoder(SCHEMA), train=data, valid=None, settings=settings)
+        for settings in (TRAINING.model_copy(update={"epochs": 2}), still)
+    )
+    # A mean that hardly moves stays at the first step's weights, the loop itself goes on.
+    assert slow.curve[-1]["train_loss"] == pytest.approx(plain.curve[-1]["train_loss"], rel=1e-9)
+    assert score_examples(slow, data).std() < 0.5 * score_examples(plain, data).std()
+
+
+def test_the_level_is_of_the_last_level_days() -> None:
+    """Ten times as many clicks in the second half: a level of the last day is theirs, of all days the mean."""
+    data = examples(6000)
+    day = np.arange(6000) // 60
+    random = np.random.default_rng(5)
+    label = (random.random(6000) < np.where(day < 50, 0.04, 0.4)).astype(np.float64)
+    data = replace(data, time=day * 86_400_000_000, label=label)
+    means = []
+    for level_days in (20, 1000):
+        done = develop(LogisticSettings(), SCHEMA, examples=data, valid_from=80 * 86_400_000_000,
+                       training=TRAINING.model_copy(update={"level_days": level_days}))  # fmt: skip
+        means.append(float(done.checkpoint.calibration(np.zeros(1))[0]))
+    assert means[0] > 1.3 * means[1]
