@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "explain": ("cli.explain", "command", "Why an item stands where it stands."),
     "generations": ("cli.generations", "generations", "List published generations."),
     "jobs": ("cli.jobs", "group", "Package the batch steps for spark-submit."),
-    "models": ("cli.models", "group", "Fit ranking models on labelled data."),
+    "models": ("cli.models", "group", "Fit, train and judge ranking models."),
     "nightly": ("cli.nightly", "group", "Run the nightly job, whole or by step."),
     "node": ("cli.node", "group", "Start, stop and look at the embedded Elasticsearch and Redis."),
     "publish": ("cli.publish", "command", "Publish ranks from a folder, without Spark."),

@@ -1,21 +1,24 @@
-"""`es-ranking models`: fit a ranking model on any labelled data."""
+"""`es-ranking models`: fit a ranking model on any labelled data, or train and judge one on a run's own tables."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from cli.output import emit, output_option
+from cli.nightly import DEFAULT_WAREHOUSE, absolute
+from cli.output import emit, output_option, stderr
 
 
 @click.group("models")
 def group() -> None:
-    """Fit ranking models on labelled data.
+    """Fit ranking models on labelled data, or train and judge them on a run's own tables.
 
     \b
     Example:
       es-ranking models fit --train train.csv --valid valid.csv --test test.csv --label click --model deepfm
+      es-ranking models train --source complete-journey --run-date 2017-11-27 --model two_tower
     """
 
 
@@ -62,3 +65,82 @@ def fit(
         train=train, valid=valid, test=test, label=label, group=group_column, model=model, config=config
     )
     emit(figures, output, title=f"{model} on {test.name}")
+
+
+@group.command("train")
+@click.option("--source", "recipe", required=True, metavar="S", help="complete-journey, world, or a recipe YAML file.")
+@click.option("--run-date", metavar="D", help="The run's date; its UTC midnight is the only clock.")
+@click.option("--as-of", metavar="T", help="The clock as a UTC time, instead of --run-date.")
+@click.option("--model", metavar="M", help="deepfm, two_tower or logistic; without it the file's, else the recipe's.")
+@click.option("--config", type=click.Path(exists=True, path_type=Path), help="YAML: model, fields, training, seeds.")
+@click.option("--shelf", metavar="K", help="product or banner; without it the file's, else product.")
+@click.option("--name", metavar="N", help="Folder of the results; without it the file's, else the model's kind.")
+@click.option("--warehouse", default=DEFAULT_WAREHOUSE, show_default=True, help="Root of the tables, any Spark path.")
+@click.option("--work", default="runs", show_default=True, help="Local folder for checkpoints and reports.")
+@output_option
+def train(
+    recipe: str,
+    run_date: str | None,
+    as_of: str | None,
+    model: str | None,
+    config: Path | None,
+    shelf: str | None,
+    name: str | None,
+    warehouse: str,
+    work: str,
+    output: str,
+) -> None:
+    """Trains MODEL on a run's own tables and judges it by the visits after the clock.
+
+    The run needs its tables of the steps ingest, fit_segments, build_examples and outcomes; none of them is changed.
+    Every variant that a model scores is judged, beside A (past sales) and product_rate (each item's own past rate).
+    Checkpoints, curves and metrics.json go to experiments/NAME of the run's folder. A YAML file can say more:
+
+    \b
+      model: {kind: two_tower, dim: 16, hidden: [64], out: 32}
+      fields: {drop: [price]}            # or only: [...], or put: [{name: price, kind: numeric, transform: log}]
+      training: {epochs: 3, learning_rate: 0.001}
+      seeds: [7, 8, 9]
+
+    \b
+    Example:
+      es-ranking models train --source complete-journey --run-date 2017-11-27 --model two_tower
+      es-ranking models train --source complete-journey --run-date 2017-11-27 --config no-price.yaml --output json
+    """
+    from spark_jobs.experiment_settings import Experiment, Trial
+    from spark_jobs.night import Night, parse_clock
+    from spark_jobs.recipe import load_recipe
+
+    settings = load_recipe(recipe)
+    clock = parse_clock(run_date, as_of)
+    experiment = Experiment.read(config) if config else Experiment()
+    trial = Trial.of(experiment, settings, model=model, shelf=shelf, name=name)
+
+    from spark_jobs.experiment import run
+    from spark_jobs.session import spark_session
+
+    with stderr.status("starting") as status:
+        night = Night(spark_session("es-ranking models train"), settings, clock, absolute(warehouse), Path(work))
+        report = run(night, trial, on_stage=lambda stage: status.update(f"{stage} …"))
+    if output == "json":
+        emit(report, output)
+    else:
+        emit(_rows(report), output, title=f"{trial.name} on the visits after {clock:%Y-%m-%d}: {report['folder']}")
+    if "reason" in report:
+        stderr.print(report["reason"])
+
+
+def _rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """One line a contestant; the gap to the product rate with its interval."""
+    rows = []
+    for name, values in report["metrics"].items():
+        gap = values["differences"].get("product_rate", {}).get("gauc")
+        rows.append(
+            {
+                "variant": name,
+                **{key: values[key] for key in ("gauc", "auc", "hit_ratio@20", "recall@20", "ndcg@20")},
+                "predicted/observed": report["calibration"].get(name, {}).get("ratio"),
+                "gauc − product_rate": "{:+.4f} [{:+.4f}, {:+.4f}]".format(*gap) if gap else None,
+            }
+        )
+    return rows

@@ -57,7 +57,7 @@ def run(
     if dry_run:
         emit({"as_of": clock.isoformat(), "steps": list(chosen), "recipe": settings.model_dump(mode="json")}, output)
         return
-    night = Night(spark_session("es-ranking nightly"), settings, clock, _absolute(warehouse), Path(work))
+    night = Night(spark_session("es-ranking nightly"), settings, clock, absolute(warehouse), Path(work))
     with stderr.status("starting") as status:
         figures = run_night(night, chosen, on_step=lambda name: status.update(f"{name} …"))
     if output == "json":
@@ -66,7 +66,8 @@ def run(
         emit([{"step": name, **_short(values)} for name, values in figures.items()], output, title=f"run {night.run}")
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
+    """A local path made absolute, since Spark may stand elsewhere; other paths as they are."""
     return path if "://" in path else str(Path(path).resolve())
 
 

@@ -8,7 +8,6 @@ numbers are bit for bit the same however the tables before were partitioned.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from pyspark.sql import functions as F
 
 from segments.catalogue import Catalogue
 from spark_jobs.models.checkpoint import from_parts, read_parts
+from spark_jobs.past_scores import SCORERS
 from spark_jobs.tables import schema_of
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 PARTITIONS = 16
 BLOCK = 4096
-SALES_DAYS = 28
-PRIOR_IMPRESSIONS = 1000.0
 
 
 def run(night: Night) -> dict[str, object]:
@@ -45,7 +43,7 @@ def run(night: Night) -> dict[str, object]:
         for name, variant in night.recipe.variants.items():
             if variant.scorer == "model":
                 continue
-            scored = SCORERS[variant.scorer](night, kind, items)
+            scored = SCORERS[variant.scorer](night.warehouse, night.run, as_of=night.as_of, kind=kind, items=items)
             segments = [segment.id for segment in catalogue.segments_of(name)]
             frames.append(
                 scored.select(
@@ -53,7 +51,7 @@ def run(night: Night) -> dict[str, object]:
                     F.lit(name).alias("variant"),
                     F.explode(F.array(*map(F.lit, segments))).alias("segment"),
                     "item_id",
-                    F.col("pctr").cast("double").alias("pctr"),
+                    "pctr",
                 )
             )
     scores = reduce(lambda a, b: a.unionByName(b), frames)
@@ -133,45 +131,6 @@ def _repeated(values: list[str], codes: Any) -> pa.Array:
     import pyarrow as pa
 
     return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(values, pa.string())).dictionary_decode()
-
-
-def _sales(night: Night, kind: str, items: DataFrame) -> DataFrame:
-    """Existing logic A: purchase lines (for banners: clicks) of the last 28 days, as n + ½ over the largest + 1."""
-    events = night.warehouse.read("events", night.run).where(
-        (F.col("item_kind") == kind)
-        & (F.col("kind") == ("purchase" if kind == "product" else "click"))
-        & (F.col("ts") >= _clock(night.as_of - timedelta(days=SALES_DAYS)))
-        & (F.col("ts") < _clock(night.as_of))
-    )
-    sold = events.groupBy("item_id").agg(F.count(F.lit(1)).alias("n"))
-    counted = items.select("item_id").join(sold, "item_id", "left").na.fill(0, ["n"])
-    largest = counted.agg(F.max("n")).first()
-    top = float((largest[0] if largest else 0) or 0)
-    return counted.select("item_id", ((F.col("n") + 0.5) / (top + 1.0)).alias("pctr"))
-
-
-def _counts(night: Night, kind: str, items: DataFrame) -> DataFrame:
-    """Clicks over impressions, with 1000 impressions at the overall rate added."""
-    totals = (
-        night.warehouse.read("exposure_counts", night.run)
-        .where((F.col("item_kind") == kind) & (F.col("period_end") <= _clock(night.as_of)))
-        .groupBy("item_id")
-        .agg(F.sum("impressions").alias("impressions"), F.sum("clicks").alias("clicks"))
-    )
-    overall = totals.agg(F.sum("clicks").alias("clicks"), F.sum("impressions").alias("impressions")).first()
-    shown = float(overall["impressions"] or 0.0) if overall else 0.0
-    # Half a click in one more impression keeps the rate inside (0, 1) where nothing was ever shown or clicked.
-    rate = (float(overall["clicks"] or 0.0) + 0.5) / (shown + 1.0) if overall and shown else 0.5
-    counted = items.select("item_id").join(totals, "item_id", "left").na.fill(0.0, ["impressions", "clicks"])
-    smoothed = (F.col("clicks") + PRIOR_IMPRESSIONS * rate) / (F.col("impressions") + PRIOR_IMPRESSIONS)
-    return counted.select("item_id", F.least(smoothed, F.lit(1.0)).alias("pctr"))
-
-
-SCORERS: dict[str, Callable[[Night, str, DataFrame], DataFrame]] = {"sales": _sales, "counts": _counts}
-
-
-def _clock(time: datetime) -> Any:
-    return F.lit(time.strftime("%Y-%m-%d %H:%M:%S.%f")).cast("timestamp")
 
 
 def main() -> None:

@@ -9,17 +9,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import pyarrow.dataset as ds
-
 from spark_jobs.models.checkpoint import save
 from spark_jobs.models.develop import develop
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import read_examples
+from spark_jobs.models.item_table import read_items
 from spark_jobs.models.run_folder import finite, write_run
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from spark_jobs.night import Night
 
 
@@ -34,9 +31,13 @@ def run(night: Night) -> dict[str, object]:
     figures: dict[str, object] = {}
     for kind, shelf in night.recipe.shelves.items():
         encoder = Encoder(shelf.fields)
-        vectors = item_vectors(night, kind, encoder)
+        names = [field.name for field in encoder.vectors]
+        items = night.warehouse.folder("item_features", night.run)
         examples = read_examples(
-            night.warehouse.folder("examples", night.run), encoder, item_kind=kind, vectors=vectors
+            night.warehouse.folder("examples", night.run),
+            encoder,
+            item_kind=kind,
+            vectors=read_items(items, names, item_kind=kind) if names else None,
         )
         examples = examples.where(examples.time < clock)
         night.log.info("train %s: %d examples, %d clicks", kind, len(examples), int(examples.label.sum()))
@@ -51,15 +52,6 @@ def run(night: Night) -> dict[str, object]:
         )
         figures[kind] = finite({**done.metrics, "curve": done.curve})
     return figures
-
-
-def item_vectors(night: Night, kind: str, encoder: Encoder) -> pa.Table | None:
-    """Item ids and vectors of a kind, None where the schema has no vector field."""
-    names = [field.name for field in encoder.vectors]
-    if not names:
-        return None
-    dataset = ds.dataset(night.warehouse.folder("item_features", night.run).removeprefix("file:"))
-    return dataset.to_table(columns=["item_id", *names], filter=ds.field("item_kind") == kind)
 
 
 def main() -> None:

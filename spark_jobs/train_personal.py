@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from pyspark.sql import functions as F
 
 from spark_jobs.evaluation.auc import auc, gauc
@@ -27,6 +26,7 @@ from spark_jobs.models.develop import develop
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import examples_of, read_table
 from spark_jobs.models.grid import encode
+from spark_jobs.models.item_table import read_items
 from spark_jobs.models.own_history import OwnHistory, own_fields
 from spark_jobs.models.run_folder import finite, write_run
 from spark_jobs.outcome_arrays import Outcomes, read_outcomes
@@ -55,7 +55,8 @@ def run(night: Night) -> dict[str, object]:
     table, at = table.filter(pa.array(at < now)), at[at < now]
     for name, values in past.before(table.column("user_id"), table.column("item_id"), at // DAY_US).items():
         table = table.append_column(name, pa.array(values))
-    features = _item_features(night)
+    names = [field.name for field in shelf.fields.of_role("item")]
+    features = read_items(night.warehouse.folder("item_features", night.run), names, item_kind=KIND)
     examples = examples_of(table, encoder, vectors=features)
     del table
     valid_from = int((night.as_of - timedelta(days=night.recipe.validation_days)).timestamp() * 1_000_000)
@@ -151,14 +152,6 @@ def _judge(outcomes: Outcomes, checkpoint: Checkpoint, past: _Past, features: pa
         "visits": float(visits.list_of.size),
         "clicks": float(clicks.size),
     }
-
-
-def _item_features(night: Night) -> pa.Table:
-    shelf = night.recipe.shelves[KIND].fields
-    dataset = ds.dataset(night.warehouse.folder("item_features", night.run).removeprefix("file:"))
-    names = [field.name for field in shelf.of_role("item") if field.name in dataset.schema.names]
-    columns = ["item_id", *(name for name in names if name != "item_id")]
-    return dataset.to_table(columns=columns, filter=ds.field("item_kind") == KIND)
 
 
 def _places(column: pa.ChunkedArray, known: pa.Array) -> NDArray[np.int64]:

@@ -29,8 +29,8 @@ def write_run(
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = "".join(f"{name}:\n{_indented(block.to_yaml())}" for name, block in settings.items())
-    _write(folder / "configuration.yaml", text)
-    _write(folder / "metrics.json", json.dumps(finite(metrics), indent=1, default=str))
+    write_whole(folder / "configuration.yaml", text)
+    write_whole(folder / "metrics.json", json.dumps(finite(metrics), indent=1, default=str))
     if not curve:
         return
     names = list(dict.fromkeys(name for point in curve for name in point))
@@ -75,7 +75,8 @@ def _indented(text: str) -> str:
     return "".join(f"  {line}\n" for line in text.splitlines())
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Replaces a text file only when the new one is whole: written beside and renamed."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     fresh.write_text(text, encoding="utf-8")
     fresh.replace(path)
