@@ -7,8 +7,9 @@ offset_f + 2 + hash64(v) mod buckets_f. Rows that training never saw are read as
 Numbers become normal scores: a value is replaced by the normal quantile of its mid-rank among the training rows, read
 from at most 257 stored quantiles and straight lines between them. Rates, counts and prices of any scale come out alike,
 and an outlier is merely the largest. A field with `transform: log` (or `log1p`, for counts: the logarithm of one more)
-is its logarithm, standardised, instead: a list's first places are the upper thousandth of all impressions, where normal scores tell hardly anything apart.
-Missing, NaN and infinite values become 0, the middle; so do a constant column, and what has no logarithm.
+is its logarithm, standardised, instead: a list's first places are the upper thousandth of all impressions, where normal
+scores tell hardly anything apart. Missing, NaN and infinite values become 0, the middle; so do a constant column, and
+what has no logarithm.
 """
 
 from __future__ import annotations

@@ -29,6 +29,19 @@ class Batch(NamedTuple):
     vectors: Tensor
 
 
+class Targets(NamedTuple):
+    """What a batch's rows are trained on.
+
+    label (n,) 0 or 1; offset (n,), what sampling added to the log odds, or None; weight (n,) or None; tasks (n, T),
+    labels of further tasks (NaN where not known), or None.
+    """
+
+    label: Tensor
+    offset: Tensor | None = None
+    weight: Tensor | None = None
+    tasks: Tensor | None = None
+
+
 class Part(NamedTuple):
     """One side's share of the logit: bias (n,), vector (n, d) or None, hidden (n, h1) or None."""
 
@@ -122,6 +135,14 @@ class Ranker(nn.Module):
         if self.tail is not None and item.hidden is not None and viewer.hidden is not None:
             logit = logit + self.tail(item.hidden + viewer.hidden).squeeze(1)
         return logit
+
+    def objective(self, batch: Batch, targets: Targets) -> Tensor:
+        """The loss of a batch, a number: logloss of the rows, sampling undone. A subclass may add to it."""
+        logit = self(batch)
+        if targets.offset is not None:
+            logit = logit + targets.offset
+        found: Tensor = nn.functional.binary_cross_entropy_with_logits(logit, targets.label, weight=targets.weight)
+        return found
 
 
 class SideEncoder(nn.Module):

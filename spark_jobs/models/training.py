@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from spark_jobs.evaluation.auc import auc, gauc
 from spark_jobs.evaluation.calibration import logloss
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Doubles, Examples, Tensors
-from spark_jobs.models.ranker import Batch, Ranker
+from spark_jobs.models.ranker import Batch, Ranker, Targets
 from spark_jobs.models.registry import build
 from spark_jobs.models.settings import ModelSettings
 from spark_jobs.models.training_settings import TrainingSettings
@@ -127,7 +128,11 @@ class _Loop:
         self.masks = Masks(encoder, settings)
         self.steps = 0
         self.average = (
-            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
+            AveragedModel(
+                network,
+                multi_avg_fn=get_ema_multi_avg_fn(settings.averaging),  # type: ignore[no-untyped-call]
+                use_buffers=True,
+            )
             if settings.averaging
             else None
         )
@@ -137,8 +142,7 @@ class _Loop:
         """The network as it is, or the running mean of its weights (Polyak and Juditsky, 1992)."""
         if self.average is None:
             return self.network
-        found: Ranker = self.average.module
-        return found
+        return cast(Ranker, self.average.module)
 
     def epoch(self) -> dict[str, float]:
         """One pass; returns the mean training loss and rows a second."""
@@ -158,13 +162,8 @@ class _Loop:
 
     def _step(self, index: Tensor) -> Tensor:
         batch = self.masks(self.data.batch(index), self.random)
-        logit = self.network(batch)
-        if self.offset is not None:
-            logit = logit + self.offset.index_select(0, index)
-        weight = None if self.weight is None else self.weight.index_select(0, index)
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(
-            logit, self.label.index_select(0, index), weight=weight
-        )
+        offset, weight = (None if t is None else t.index_select(0, index) for t in (self.offset, self.weight))
+        loss = self.network.objective(batch, Targets(self.label.index_select(0, index), offset, weight))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
