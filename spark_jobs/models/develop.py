@@ -76,8 +76,8 @@ def develop(
         # more than one season: the last weeks' alone is that season's.
         recent = examples.where(examples.time >= examples.time.max() - training.level_days * DAY)
         calibration = recentred(calibration, score_examples(final, recent), recent.label, 1.0 / recent.rate)
-    parameters = sum(p.numel() for p in final.model.parameters())
-    metrics |= {"epochs": float(epochs), "parameters": float(parameters), "seconds": time.perf_counter() - started}
+    size = float(final.model.size)
+    metrics |= {"epochs": float(epochs), "parameters": size, "seconds": time.perf_counter() - started}
     checkpoint = Checkpoint(model, final.encoder, final.model, calibration, notes={"metrics": dict(metrics)})
     return Developed(checkpoint, metrics, curve or final.curve)
 

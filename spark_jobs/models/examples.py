@@ -6,6 +6,7 @@ indexing (a loader that collates row by row is some thirty times slower). Item v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,6 +39,7 @@ class Examples:
         group: visit (page view) of each row, (n,).
         user: user of each row, (n,).
         time: microseconds since 1970 of the visit's beginning, (n,).
+        tasks: labels of further tasks, 0 or 1, NaN where not known, (n, T); None without any.
     """
 
     rows: Rows
@@ -49,12 +51,15 @@ class Examples:
     group: Longs
     user: Longs
     time: Longs
+    tasks: Floats | None = None
 
     def __post_init__(self) -> None:
         n = len(self.label)
         for name in ("rows", "numbers", "item", "rate", "group", "user", "time"):
             if len(getattr(self, name)) != n:
                 raise ContractBroken(f"examples: {name} has {len(getattr(self, name))} rows, labels {n}")
+        if self.tasks is not None and len(self.tasks) != n:
+            raise ContractBroken(f"examples: tasks has {len(self.tasks)} rows, labels {n}")
         if n and not (np.isin(self.label, (0.0, 1.0)).all()):
             raise ContractBroken("examples: labels must be 0 or 1")
         if n and not ((self.rate > 0) & (self.rate <= 1)).all():
@@ -69,7 +74,7 @@ class Examples:
             name: getattr(self, name)[chosen]
             for name in ("rows", "numbers", "item", "label", "rate", "group", "user", "time")
         }
-        return replace(self, **picked)
+        return replace(self, **picked, tasks=None if self.tasks is None else self.tasks[chosen])
 
     def offset(self) -> Floats:
         """What sampling added to each row's log odds: −ln of its visit's rate of unclicked rows, (n,).
@@ -120,7 +125,12 @@ class Tensors:
 
 
 def read_examples(
-    folder: str, encoder: Encoder, *, item_kind: str | None = None, vectors: pa.Table | None = None
+    folder: str,
+    encoder: Encoder,
+    *,
+    item_kind: str | None = None,
+    vectors: pa.Table | None = None,
+    tasks: Sequence[str] = (),
 ) -> Examples:
     """Examples of one kind of item from a folder of Parquet files.
 
@@ -128,12 +138,14 @@ def read_examples(
         folder: what `Warehouse.folder("examples", run)` names.
         item_kind: `product` or `banner`; None reads all.
         vectors: the `item_features` table, for its item_id and vector columns.
+        tasks: further tasks; the column of each is `label_<task>`.
     """
-    return examples_of(read_table(folder, encoder, item_kind=item_kind), encoder, vectors=vectors)
+    table = read_table(folder, encoder, item_kind=item_kind, tasks=tasks)
+    return examples_of(table, encoder, vectors=vectors, tasks=tasks)
 
 
-def read_table(folder: str, encoder: Encoder, *, item_kind: str | None = None) -> pa.Table:
-    """The columns of `examples` that an encoder needs, strings as dictionaries.
+def read_table(folder: str, encoder: Encoder, *, item_kind: str | None = None, tasks: Sequence[str] = ()) -> pa.Table:
+    """The columns of `examples` that an encoder and the tasks need, strings as dictionaries.
 
     Raises:
         ContractBroken: a column of the contract is missing.
@@ -143,6 +155,7 @@ def read_table(folder: str, encoder: Encoder, *, item_kind: str | None = None) -
     reading = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(dictionary_columns=strings))
     dataset = ds.dataset(folder.removeprefix("file:"), format=reading)
     base = ["request_id", "request_at", "user_id", "item_id", "label", "sampling_rate"]
+    base += [f"label_{task}" for task in tasks]
     absent = [name for name in base if name not in dataset.schema.names]
     if absent:
         raise ContractBroken(f"examples lack the columns {', '.join(absent)}", where=folder)
@@ -151,7 +164,9 @@ def read_table(folder: str, encoder: Encoder, *, item_kind: str | None = None) -
     return dataset.to_table(columns=columns, filter=chosen)
 
 
-def examples_of(table: pa.Table, encoder: Encoder, *, vectors: pa.Table | None = None) -> Examples:
+def examples_of(
+    table: pa.Table, encoder: Encoder, *, vectors: pa.Table | None = None, tasks: Sequence[str] = ()
+) -> Examples:
     """Examples of a table in memory with the columns of the `examples` contract.
 
     Rows are put in the order of a hash of (request, item), so that training does not depend on how the table was
@@ -169,6 +184,7 @@ def examples_of(table: pa.Table, encoder: Encoder, *, vectors: pa.Table | None =
         group=group,
         user=hashes(table.column("user_id")),
         time=np.asarray(table.column("request_at").cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()),
+        tasks=task_labels(table, tasks),
     )
     key = stir(group.view(np.uint64) ^ stir(hashes(table.column("item_id")).view(np.uint64)))
     order = np.argsort(key, kind="stable")
@@ -176,6 +192,27 @@ def examples_of(table: pa.Table, encoder: Encoder, *, vectors: pa.Table | None =
         # An item shown twice in a visit: what the rows hold decides, and rows that hold the same may swap.
         order = np.lexsort((found.item, found.label, *found.numbers.T, *found.rows.T, key))
     return found.where(order)
+
+
+def task_labels(table: pa.Table, tasks: Sequence[str]) -> Floats | None:
+    """Labels (n, T) float32 of the columns `label_<task>`, NaN where null; None without tasks.
+
+    Raises:
+        ContractBroken: a column is missing, or holds something other than 0, 1 and null.
+    """
+    if not tasks:
+        return None
+    columns = []
+    for name in (f"label_{task}" for task in tasks):
+        if name not in table.column_names:
+            raise ContractBroken(
+                f"column {name} is missing", hint="build_examples writes what the recipe's model asks for"
+            )
+        values = np.asarray(table.column(name).cast(pa.float32()).to_numpy(), dtype=np.float32)
+        if not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
+            raise ContractBroken(f"column {name} is not a label of 0 and 1", where=name)
+        columns.append(values)
+    return np.stack(columns, axis=1)
 
 
 def item_lines(table: pa.Table, encoder: Encoder, vectors: pa.Table | None) -> tuple[Floats, Longs]:

@@ -12,13 +12,19 @@ part is computed once an item or once a segment; `grid.py` combines them into al
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from segments.errors import UsageError
 from spark_jobs.fields import FieldSchema, Role
+
+if TYPE_CHECKING:
+    from spark_jobs.models.encoding import Encoder
+    from spark_jobs.models.examples import Examples
+    from spark_jobs.models.learner import Learner
+    from spark_jobs.models.training_settings import TrainingSettings
 
 
 class Batch(NamedTuple):
@@ -118,6 +124,16 @@ class Ranker(nn.Module):
     def segment_part(self, batch: Batch) -> Part:
         """A segment is a viewer whose context is neutral: the same side of the same network."""
         return self.viewer_part(batch)
+
+    def learner(self, encoder: Encoder, examples: Examples, settings: TrainingSettings) -> Learner | None:
+        """What improves this model, where gradient steps do not; `encoder` has been fitted on the examples."""
+        del encoder, examples, settings
+        return None
+
+    @property
+    def size(self) -> int:
+        """How many numbers training sets: the parameters."""
+        return sum(parameter.numel() for parameter in self.parameters())
 
     def start_at(self, log_odds: float) -> None:
         """Sets the constant of the logit, so that training begins at the overall click rate."""

@@ -90,7 +90,7 @@ def fit_files(
         "gauc": within if math.isfinite(within) else None,
         "logloss": logloss(check.label, chance),
         "ece": ece(check.label, chance),
-        "parameters": sum(p.numel() for p in fitted.model.parameters()),
+        "parameters": fitted.model.size,
         "epochs": fitted.epochs,
         "rows_per_second": float(np.median(speed)),
         "seconds": time.perf_counter() - started,

@@ -24,6 +24,7 @@ from spark_jobs.evaluation.auc import auc, gauc
 from spark_jobs.evaluation.calibration import logloss
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Doubles, Examples, Tensors
+from spark_jobs.models.learner import Learner
 from spark_jobs.models.ranker import Batch, Ranker, Targets
 from spark_jobs.models.registry import build
 from spark_jobs.models.settings import ModelSettings
@@ -84,7 +85,7 @@ def _run(
         encoder.fit(train.rows, train.numbers)
         network = build(kind, encoder, seed=settings.seed)
         watch = None if valid is None or not len(valid) else _Watch(valid, encoder, settings)
-        loop = _Loop(network, encoder, train, settings)
+        loop: Learner = network.learner(encoder, train, settings) or _Loop(network, encoder, train, settings)
         curve: list[dict[str, float]] = []
         best, best_state = 0, {k: v.clone() for k, v in network.state_dict().items()}
         for epoch in range(1, epochs + 1):
@@ -120,6 +121,7 @@ class _Loop:
         # Scaled to mean 1, so that the learning rate means the same with and without weights.
         weight = (1.0 / examples.rate) * examples.rate.mean() if settings.correction == "weights" else None
         self.weight = None if weight is None else torch.from_numpy(weight.astype(np.float32))
+        self.tasks = None if examples.tasks is None else torch.from_numpy(examples.tasks)
         self.random = torch.Generator().manual_seed(settings.seed)
         self.optimiser = torch.optim.Adam(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
@@ -162,8 +164,9 @@ class _Loop:
 
     def _step(self, index: Tensor) -> Tensor:
         batch = self.masks(self.data.batch(index), self.random)
-        offset, weight = (None if t is None else t.index_select(0, index) for t in (self.offset, self.weight))
-        loss = self.network.objective(batch, Targets(self.label.index_select(0, index), offset, weight))
+        given = (self.offset, self.weight, self.tasks)
+        known = (None if t is None else t.index_select(0, index) for t in given)
+        loss = self.network.objective(batch, Targets(self.label.index_select(0, index), *known))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
