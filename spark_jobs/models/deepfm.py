@@ -8,59 +8,27 @@ fm_i + fm_s + <Σv_i, Σv_s>, and the MLP's first layer is W_i x_i + W_s x_s: bo
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
-from spark_jobs.models.ranker import Batch, Layout, Part, Ranker, SideEncoder, fresh_table
+from spark_jobs.models.deep import Split, deep_tail
+from spark_jobs.models.fm import own_pairs
+from spark_jobs.models.ranker import Layout, Part, Ranker
 from spark_jobs.models.settings import DeepFMSettings
+from spark_jobs.models.sides import Seen, Sides
 
 
 class DeepFM(Ranker):
-    """The network. `hidden=()` leaves a factorisation machine with one bias."""
+    """A factorisation machine and a deep part over the same embeddings."""
 
     def __init__(self, settings: DeepFMSettings, layout: Layout) -> None:
-        super().__init__()
-        self.table = fresh_table(layout.table_rows, settings.dim)
-        self.item = SideEncoder(layout.item, settings.dim)
-        self.viewer = SideEncoder(layout.viewer, settings.dim)
-        self.item_first: nn.Linear | None = None
-        self.viewer_first: nn.Linear | None = None
-        if settings.hidden:
-            # The two halves are one layer over both sides' inputs: initialised as one, so its scale is right.
-            whole = nn.Linear(self.item.width + self.viewer.width, settings.hidden[0])
-            self.item_first = nn.Linear(self.item.width, settings.hidden[0])
-            self.item_first.weight.data = whole.weight.data[:, : self.item.width].clone()
-            if self.viewer.width:
-                self.viewer_first = nn.Linear(self.viewer.width, settings.hidden[0], bias=False)
-                self.viewer_first.weight.data = whole.weight.data[:, self.item.width :].clone()
-            self.tail = deep_tail(settings.hidden, dropout=settings.dropout, batch_norm=settings.batch_norm)
-        else:
-            self.bias = nn.Parameter(self.table.new_zeros(()))
+        super().__init__(Sides(layout, settings.dim))
+        self.first = Split(self.sides.item.width, self.sides.viewer.width, settings.hidden[0])
+        self.tail: nn.Module = deep_tail(settings.hidden, dropout=settings.dropout, batch_norm=settings.batch_norm)
 
-    def item_part(self, batch: Batch) -> Part:
-        return self._part(self.item, self.item_first, batch, bias=self.bias)
+    def item_of(self, seen: Seen) -> Part:
+        total = seen.total()
+        return Part(seen.linear() + own_pairs(seen, total), total, self.first.of_item(seen.deep()))
 
-    def viewer_part(self, batch: Batch) -> Part:
-        return self._part(self.viewer, self.viewer_first, batch, bias=None)
-
-    def _part(self, side: SideEncoder, first: nn.Linear | None, batch: Batch, *, bias: Tensor | None) -> Part:
-        linear, total, squares, deep = side(self.table, batch)
-        own = linear + 0.5 * (total.square().sum(1) - squares)
-        if bias is not None:
-            own = own + bias
-        if self.tail is None:
-            return Part(own, total)
-        width = self.item_first.out_features if self.item_first is not None else 0
-        return Part(own, total, first(deep) if first is not None else own.new_zeros(own.shape[0], width))
-
-
-def deep_tail(hidden: tuple[int, ...], *, dropout: float, batch_norm: bool) -> nn.Sequential:
-    """What follows the first layer's sums: (normalise, activate, drop) a layer, then one number."""
-    layers: list[nn.Module] = []
-    for here, after in zip(hidden, (*hidden[1:], 1), strict=True):
-        if batch_norm:
-            layers.append(nn.BatchNorm1d(here))
-        layers.append(nn.ReLU())
-        if dropout:
-            layers.append(nn.Dropout(dropout))
-        layers.append(nn.Linear(here, after))
-    return nn.Sequential(*layers)
+    def viewer_of(self, seen: Seen) -> Part:
+        total = seen.total()
+        return Part(seen.linear() + own_pairs(seen, total), total, self.first.of_viewer(seen.deep()))

@@ -110,13 +110,18 @@ def _spans(total: int, step: int) -> Iterator[slice]:
     return (slice(start, min(start + step, total)) for start in range(0, total, step))
 
 
-def _folded(tail: nn.Sequential | None) -> tuple[tuple[Tensor, Tensor] | None, list[tuple[Tensor, Tensor]]]:
+def _folded(tail: nn.Module | None) -> tuple[tuple[Tensor, Tensor] | None, list[tuple[Tensor, Tensor]]]:
     """(scale and shift of the first sums or None, [(weight (in, out), bias) …]): normalisation folded into weights."""
     first: tuple[Tensor, Tensor] | None = None
     layers: list[tuple[Tensor, Tensor]] = []
-    for module in tail or ():
+    for module in tail.children() if tail is not None else ():
         if isinstance(module, nn.Linear):
-            layers.append((module.weight.detach().T.contiguous(), module.bias.detach().clone()))
+            layers.append(
+                (
+                    module.weight.detach().T.contiguous(),
+                    torch.zeros(module.out_features) if module.bias is None else module.bias.detach(),
+                )
+            )
         elif isinstance(module, nn.BatchNorm1d):
             assert module.running_mean is not None
             assert module.running_var is not None

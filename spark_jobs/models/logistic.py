@@ -5,11 +5,9 @@ logit = b + Σ_f w_f + Σ_f w_f x_f
 
 from __future__ import annotations
 
-import torch
-from torch import nn
-
-from spark_jobs.models.ranker import Batch, Layout, Part, Ranker, SideEncoder, fresh_table
+from spark_jobs.models.ranker import Layout, Part, Ranker
 from spark_jobs.models.settings import LogisticSettings
+from spark_jobs.models.sides import Seen, Sides
 
 
 class Logistic(Ranker):
@@ -17,14 +15,10 @@ class Logistic(Ranker):
 
     def __init__(self, settings: LogisticSettings, layout: Layout) -> None:
         del settings  # nothing to choose
-        super().__init__()
-        self.table = fresh_table(layout.table_rows, 0)
-        self.item = SideEncoder(layout.item, 0)
-        self.viewer = SideEncoder(layout.viewer, 0)
-        self.bias = nn.Parameter(torch.zeros(()))
+        super().__init__(Sides(layout, 0))
 
-    def item_part(self, batch: Batch) -> Part:
-        return Part(self.item(self.table, batch)[0] + self.bias)
+    def item_of(self, seen: Seen) -> Part:
+        return Part(seen.linear())
 
-    def viewer_part(self, batch: Batch) -> Part:
-        return Part(self.viewer(self.table, batch)[0])
+    def viewer_of(self, seen: Seen) -> Part:
+        return Part(seen.linear())

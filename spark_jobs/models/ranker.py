@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from segments.errors import UsageError
 from spark_jobs.fields import FieldSchema, Role
+from spark_jobs.models.sides import Seen, Sides
 
 if TYPE_CHECKING:
     from spark_jobs.models.encoding import Encoder
@@ -102,24 +103,37 @@ def layout_of(schema: FieldSchema) -> Layout:
 
 
 class Ranker(nn.Module):
-    """Base of all networks. A subclass gives the two parts and, if it has a deep part, its `tail`."""
+    """Base of all networks.
 
-    tail: nn.Sequential | None
-    bias: nn.Parameter | None
+    A subclass makes its `sides`, says what each of them contributes (`item_of`, `viewer_of`), and, if it has a deep
+    part, gives the `tail`: any module from the sums (n, h) to (n, 1), applied to each row by itself when evaluated.
+    """
 
-    def __init__(self) -> None:
+    tail: nn.Module | None
+
+    def __init__(self, sides: Sides) -> None:
         super().__init__()
-        # Registered, not class attributes: those would hide the module set later under the same name.
+        self.sides = sides
+        self.bias = nn.Parameter(torch.zeros(()))
+        # Registered, not a class attribute: that would hide the module set later under the same name.
         self.register_module("tail", None)
-        self.register_parameter("bias", None)
+
+    def item_of(self, seen: Seen) -> Part:
+        """What the item side contributes."""
+        raise TypeError(f"{type(self).__name__} must define item_of")
+
+    def viewer_of(self, seen: Seen) -> Part:
+        """What the viewer side contributes."""
+        raise TypeError(f"{type(self).__name__} must define viewer_of")
 
     def item_part(self, batch: Batch) -> Part:
-        """The item side; reads item columns only."""
-        raise TypeError(f"{type(self).__name__} must define item_part")
+        """The item side; reads item columns only. The constant of the logit belongs to it."""
+        part = self.item_of(self.sides.of_item(batch))
+        return part._replace(bias=part.bias + self.bias)
 
     def viewer_part(self, batch: Batch) -> Part:
         """The viewer side: segment, context and user columns; reads no item column."""
-        raise TypeError(f"{type(self).__name__} must define viewer_part")
+        return self.viewer_of(self.sides.of_viewer(batch))
 
     def segment_part(self, batch: Batch) -> Part:
         """A segment is a viewer whose context is neutral: the same side of the same network."""
@@ -137,15 +151,14 @@ class Ranker(nn.Module):
 
     def start_at(self, log_odds: float) -> None:
         """Sets the constant of the logit, so that training begins at the overall click rate."""
-        last = self.bias if self.tail is None else self.tail[-1].bias
         with torch.no_grad():
-            assert isinstance(last, Tensor)
-            last.fill_(log_odds)
+            self.bias.fill_(log_odds)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (n,) of each row."""
-        item, viewer = self.item_part(batch), self.viewer_part(batch)
-        logit = item.bias + viewer.bias
+        seen_item, seen_viewer = self.sides(batch)
+        item, viewer = self.item_of(seen_item), self.viewer_of(seen_viewer)
+        logit = item.bias + viewer.bias + self.bias
         if item.vector is not None and viewer.vector is not None:
             logit = logit + (item.vector * viewer.vector).sum(1)
         if self.tail is not None and item.hidden is not None and viewer.hidden is not None:
@@ -159,55 +172,3 @@ class Ranker(nn.Module):
             logit = logit + targets.offset
         found: Tensor = nn.functional.binary_cross_entropy_with_logits(logit, targets.label, weight=targets.weight)
         return found
-
-
-class SideEncoder(nn.Module):
-    """Values and directions of one side's fields, shared by the models.
-
-    Numeric field f with value x is x·v_f as an embedding; a vector field is projected to one embedding. The embedding
-    table itself belongs to the model and serves both sides (its last column is the linear weight).
-    """
-
-    def __init__(self, side: Side, dim: int) -> None:
-        super().__init__()
-        self.side = side
-        self.register_buffer("columns", torch.tensor(side.rows, dtype=torch.int64), persistent=False)
-        self.register_buffer("numbers", torch.tensor(side.numeric, dtype=torch.int64), persistent=False)
-        self.dim = dim
-        if side.numeric:
-            self.numeric = nn.Parameter(torch.randn(len(side.numeric), dim + 1) * 0.01)
-        self.projections = nn.ModuleList(nn.Linear(width, dim + 1, bias=False) for _, width in side.vectors)
-
-    @property
-    def width(self) -> int:
-        """Numbers in `deep`: embeddings, raw numbers, projected vectors."""
-        return (len(self.side.rows) + len(self.side.vectors)) * self.dim + len(self.side.numeric)
-
-    def forward(self, table: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(linear (n,), sum of embeddings (n, d), sum of their squared norms (n,), deep input (n, width))."""
-        columns, numbers = self.get_buffer("columns"), self.get_buffer("numbers")
-        n, d = batch.rows.shape[0], self.dim
-        found = nn.functional.embedding(batch.rows.index_select(1, columns), table)
-        embedded = found[:, :, :d]
-        linear, total = found[:, :, d].sum(1), embedded.sum(1)
-        squares = embedded.square().sum((1, 2))
-        deep = [embedded.reshape(n, len(self.side.rows) * d)]
-        if self.side.numeric:
-            x = batch.numeric.index_select(1, numbers)
-            linear = linear + x @ self.numeric[:, d]
-            total = total + x @ self.numeric[:, :d]
-            squares = squares + x.square() @ self.numeric[:, :d].square().sum(1)
-            deep.append(x)
-        for (start, width), project in zip(self.side.vectors, self.projections, strict=True):
-            p = project(batch.vectors[:, start : start + width])
-            linear, total = linear + p[:, d], total + p[:, :d]
-            squares = squares + p[:, :d].square().sum(1)
-            deep.append(p[:, :d])
-        return linear, total, squares, torch.cat(deep, 1)
-
-
-def fresh_table(rows: int, dim: int) -> nn.Parameter:
-    """The shared embedding table, (rows, dim + 1): embeddings near zero, linear weights zero."""
-    table = torch.randn(rows, dim + 1) * 0.01
-    table[:, dim] = 0.0
-    return nn.Parameter(table)

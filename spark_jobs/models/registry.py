@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from segments.errors import UsageError
-from spark_jobs.models.settings import DeepFMSettings, LogisticSettings, ModelSettings, TwoTowerSettings
+from spark_jobs.models.settings import DeepFMSettings, FMSettings, LogisticSettings, ModelSettings, TwoTowerSettings
 
 if TYPE_CHECKING:
     from spark_jobs.models.encoding import Encoder
@@ -18,6 +18,7 @@ __all__ = ["MODELS", "ModelSettings", "build", "model_settings"]
 # seconds to load and most commands never need it.
 MODELS: dict[str, tuple[type[ModelSettings], str, str]] = {
     "deepfm": (DeepFMSettings, "spark_jobs.models.deepfm", "DeepFM"),
+    "fm": (FMSettings, "spark_jobs.models.fm", "FM"),
     "two_tower": (TwoTowerSettings, "spark_jobs.models.two_tower", "TwoTower"),
     "logistic": (LogisticSettings, "spark_jobs.models.logistic", "Logistic"),
 }

@@ -15,12 +15,19 @@ class LogisticSettings(Settings):
     kind: Literal["logistic"] = "logistic"
 
 
+class FMSettings(Settings):
+    """A factorisation machine: linear terms and all pairwise products."""
+
+    kind: Literal["fm"] = "fm"
+    dim: int = Setting(default=16, ge=1, description="numbers in an embedding")
+
+
 class DeepFMSettings(Settings):
     """DeepFM: linear terms, pairwise products, and a deep part over the same embeddings."""
 
     kind: Literal["deepfm"] = "deepfm"
     dim: int = Setting(default=16, ge=1, description="numbers in an embedding")
-    hidden: tuple[int, ...] = Setting(default=(128, 64), description="widths of the deep part's layers; () leaves FM")
+    hidden: tuple[int, ...] = Setting(default=(128, 64), min_length=1, description="widths of the deep part's layers")
     dropout: float = Setting(default=0.0, ge=0.0, lt=1.0, description="share of hidden numbers dropped in training")
     batch_norm: bool = Setting(default=False, description="batch normalisation before each activation of the deep part")
 
@@ -35,4 +42,6 @@ class TwoTowerSettings(Settings):
     dropout: float = Setting(default=0.0, ge=0.0, lt=1.0, description="share of hidden numbers dropped in training")
 
 
-ModelSettings = Annotated[DeepFMSettings | TwoTowerSettings | LogisticSettings, Setting(discriminator="kind")]
+ModelSettings = Annotated[
+    DeepFMSettings | FMSettings | TwoTowerSettings | LogisticSettings, Setting(discriminator="kind")
+]

@@ -13,30 +13,25 @@ import math
 import torch
 from torch import Tensor, nn
 
-from spark_jobs.models.ranker import Batch, Layout, Part, Ranker, SideEncoder, fresh_table
+from spark_jobs.models.ranker import Layout, Part, Ranker
 from spark_jobs.models.settings import TwoTowerSettings
+from spark_jobs.models.sides import Seen, Sides
 
 
 class TwoTower(Ranker):
     """The network; linear terms carry popularity, the towers carry taste."""
 
     def __init__(self, settings: TwoTowerSettings, layout: Layout) -> None:
-        super().__init__()
-        self.table = fresh_table(layout.table_rows, settings.dim)
-        self.item = SideEncoder(layout.item, settings.dim)
-        self.viewer = SideEncoder(layout.viewer, settings.dim)
-        self.item_tower = _tower(self.item.width, settings)
-        self.viewer_tower = _tower(self.viewer.width, settings)
-        self.bias = nn.Parameter(torch.zeros(()))
+        super().__init__(Sides(layout, settings.dim, pairwise=False))
+        self.item_tower = _tower(self.sides.item.width, settings)
+        self.viewer_tower = _tower(self.sides.viewer.width, settings)
         self.log_scale = nn.Parameter(torch.tensor(math.log(3.0)))
 
-    def item_part(self, batch: Batch) -> Part:
-        linear, _, _, deep = self.item(self.table, batch)
-        return Part(linear + self.bias, self._unit(self.item_tower(deep)) * self.log_scale.exp())
+    def item_of(self, seen: Seen) -> Part:
+        return Part(seen.linear(), self._unit(self.item_tower(seen.deep())) * self.log_scale.exp())
 
-    def viewer_part(self, batch: Batch) -> Part:
-        linear, _, _, deep = self.viewer(self.table, batch)
-        return Part(linear, self._unit(self.viewer_tower(deep)))
+    def viewer_of(self, seen: Seen) -> Part:
+        return Part(seen.linear(), self._unit(self.viewer_tower(seen.deep())))
 
     @staticmethod
     def _unit(vectors: Tensor) -> Tensor:
