@@ -13,14 +13,15 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from spark_jobs.models.checkpoint import Checkpoint
 from spark_jobs.models.encoding import Encoder
+from spark_jobs.models.folding import Folded, folded, widest
 from spark_jobs.models.ranker import Batch, Part
 
 Doubles = NDArray[np.float64]
-PAIRS = 2048  # pairs of a block: 400 numbers each are 3.3 MB, which a core's cache holds
+BLOCK = 2**18  # numbers of a block, 1 MB: what goes into a layer and what comes out stay in a core's own cache
 ITEMS = 8192  # items whose own parts are computed together
 
 
@@ -40,7 +41,9 @@ class Grid:
         self.checkpoint = checkpoint
         self.encoder = checkpoint.encoder
         self.model = checkpoint.model.eval()
-        self._first, self._layers = _folded(self.model.tail)
+        self.tail = None if self.model.tail is None else folded(self.model.tail)
+        self._first = self.tail.taken_over() if isinstance(self.tail, Folded) else None
+        self._pairs = BLOCK // widest(self.model.tail) if self.model.tail is not None else 0
 
     def segments(self, segments: Sequence[Mapping[str, str]]) -> Part:
         """The segment side, to be computed once: each segment's field values, fields it does not name are `any`."""
@@ -76,60 +79,31 @@ class Grid:
             found = part.bias[:, None] + segments.bias[None, :]
             if part.vector is not None and segments.vector is not None:
                 found.addmm_(part.vector, segments.vector.T)
-            if self._layers and part.hidden is not None and segments.hidden is not None:
+            if self.tail is not None and part.hidden is not None and segments.hidden is not None:
                 self._deep(found, part.hidden, segments.hidden)
             return np.asarray(found.double().numpy())
 
     def _deep(self, found: Tensor, items: Tensor, segments: Tensor) -> None:
-        """Adds the deep part to logits (n, k), block by block."""
+        """Adds the tail to logits (n, k), block by block."""
         n, k = found.shape
         if not n or not k:
             return
+        assert self.tail is not None
         if self._first is not None:
             scale, shift = self._first
             items, segments = items * scale + shift, segments * scale
         # Blocks are a few items by all segments, or one item by a part of the segments where those are many.
-        wide = min(k, PAIRS)
-        tall = max(1, PAIRS // wide)
-        buffers = [items.new_empty(tall * wide, items.shape[1])]
-        buffers += [items.new_empty(tall * wide, len(bias)) for _, bias in self._layers]
+        wide = min(k, self._pairs)
+        tall = max(1, self._pairs // wide)
+        buffer = items.new_empty(tall * wide, items.shape[1])
         for rows in _spans(n, tall):
             for columns in _spans(k, wide):
                 a, b = items[rows], segments[columns]
-                pairs = len(a) * len(b)
-                hidden = buffers[0][:pairs]
+                hidden = buffer[: len(a) * len(b)]
                 torch.add(a[:, None, :], b[None, :, :], out=hidden.view(len(a), len(b), -1))
-                for (weight, bias), buffer in zip(self._layers, buffers[1:], strict=True):
-                    hidden.relu_()
-                    torch.addmm(bias, hidden, weight, out=buffer[:pairs])
-                    hidden = buffer[:pairs]
-                found[rows, columns] += hidden.view(len(a), len(b))
+                found[rows, columns] += self.tail(hidden).view(len(a), len(b))
 
 
 def _spans(total: int, step: int) -> Iterator[slice]:
     return (slice(start, min(start + step, total)) for start in range(0, total, step))
 
-
-def _folded(tail: nn.Module | None) -> tuple[tuple[Tensor, Tensor] | None, list[tuple[Tensor, Tensor]]]:
-    """(scale and shift of the first sums or None, [(weight (in, out), bias) …]): normalisation folded into weights."""
-    first: tuple[Tensor, Tensor] | None = None
-    layers: list[tuple[Tensor, Tensor]] = []
-    for module in tail.children() if tail is not None else ():
-        if isinstance(module, nn.Linear):
-            layers.append(
-                (
-                    module.weight.detach().T.contiguous(),
-                    torch.zeros(module.out_features) if module.bias is None else module.bias.detach(),
-                )
-            )
-        elif isinstance(module, nn.BatchNorm1d):
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            scale = (module.weight / (module.running_var + module.eps).sqrt()).detach()
-            shift = (module.bias - module.running_mean * scale).detach()
-            if layers:
-                weight, bias = layers[-1]
-                layers[-1] = ((weight * scale).contiguous(), bias * scale + shift)
-            else:
-                first = (scale, shift)
-    return first, layers

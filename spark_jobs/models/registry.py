@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from segments.errors import UsageError
+from spark_jobs.models.boosted_settings import BoostedSettings
 from spark_jobs.models.settings import DeepFMSettings, FMSettings, LogisticSettings, ModelSettings, TwoTowerSettings
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ MODELS: dict[str, tuple[type[ModelSettings], str, str]] = {
     "fm": (FMSettings, "spark_jobs.models.fm", "FM"),
     "two_tower": (TwoTowerSettings, "spark_jobs.models.two_tower", "TwoTower"),
     "logistic": (LogisticSettings, "spark_jobs.models.logistic", "Logistic"),
+    "xgboost": (BoostedSettings, "spark_jobs.models.boosted", "Boosted"),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field as Setting
 
 from segments.config import Settings
+from spark_jobs.models.boosted_settings import BoostedSettings
 
 
 class LogisticSettings(Settings):
@@ -43,5 +44,5 @@ class TwoTowerSettings(Settings):
 
 
 ModelSettings = Annotated[
-    DeepFMSettings | FMSettings | TwoTowerSettings | LogisticSettings, Setting(discriminator="kind")
+    DeepFMSettings | FMSettings | TwoTowerSettings | LogisticSettings | BoostedSettings, Setting(discriminator="kind")
 ]
