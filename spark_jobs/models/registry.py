@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 
 from segments.errors import UsageError
 from spark_jobs.models.boosted_settings import BoostedSettings
-from spark_jobs.models.settings import DeepFMSettings, FMSettings, LogisticSettings, ModelSettings, TwoTowerSettings
+from spark_jobs.models.multi_task_settings import MMoESettings, PLESettings, SharedBottomSettings
+from spark_jobs.models.settings import (
+    DCNSettings,
+    DCNv2Settings,
+    DeepFMSettings,
+    DeepFwFMSettings,
+    DNNSettings,
+    FMSettings,
+    FwFMSettings,
+    LogisticSettings,
+    ModelSettings,
+    TwoTowerSettings,
+    WideDeepSettings,
+)
 
 if TYPE_CHECKING:
     from spark_jobs.models.encoding import Encoder
@@ -19,10 +32,19 @@ __all__ = ["MODELS", "ModelSettings", "build", "model_settings"]
 # seconds to load and most commands never need it.
 MODELS: dict[str, tuple[type[ModelSettings], str, str]] = {
     "deepfm": (DeepFMSettings, "spark_jobs.models.deepfm", "DeepFM"),
+    "dnn": (DNNSettings, "spark_jobs.models.dnn", "DNN"),
+    "wide_deep": (WideDeepSettings, "spark_jobs.models.wide_deep", "WideDeep"),
+    "deepfwfm": (DeepFwFMSettings, "spark_jobs.models.deepfwfm", "DeepFwFM"),
+    "dcn": (DCNSettings, "spark_jobs.models.dcn", "DCN"),
+    "dcnv2": (DCNv2Settings, "spark_jobs.models.dcnv2", "DCNv2"),
+    "fwfm": (FwFMSettings, "spark_jobs.models.fwfm", "FwFM"),
     "fm": (FMSettings, "spark_jobs.models.fm", "FM"),
     "two_tower": (TwoTowerSettings, "spark_jobs.models.two_tower", "TwoTower"),
     "logistic": (LogisticSettings, "spark_jobs.models.logistic", "Logistic"),
     "xgboost": (BoostedSettings, "spark_jobs.models.boosted", "Boosted"),
+    "shared_bottom": (SharedBottomSettings, "spark_jobs.models.shared_bottom", "SharedBottom"),
+    "mmoe": (MMoESettings, "spark_jobs.models.mmoe", "MMoE"),
+    "ple": (PLESettings, "spark_jobs.models.ple", "PLE"),
 }
 
 
@@ -32,7 +54,10 @@ def model_settings(values: dict[str, object]) -> ModelSettings:
     Raises:
         UsageError: an unknown kind or a wrong setting.
     """
-    kind = str(values.get("kind", "deepfm"))
+    asked = str(values.get("kind", "deepfm"))
+    # Papers and people write DCN-v2, Wide & Deep, two-tower.
+    plain = {name.replace("_", ""): name for name in MODELS}
+    kind = plain.get("".join(letter for letter in asked.lower() if letter.isalnum()), asked)
     if kind not in MODELS:
         raise UsageError.unknown("model", kind, MODELS)
     return MODELS[kind][0].of({**values, "kind": kind}, where=f"model {kind}")

@@ -8,6 +8,7 @@ from pydantic import Field as Setting
 
 from segments.config import Settings
 from spark_jobs.models.boosted_settings import BoostedSettings
+from spark_jobs.models.multi_task_settings import MMoESettings, PLESettings, SharedBottomSettings
 
 
 class LogisticSettings(Settings):
@@ -23,14 +24,72 @@ class FMSettings(Settings):
     dim: int = Setting(default=16, ge=1, description="numbers in an embedding")
 
 
-class DeepFMSettings(Settings):
-    """DeepFM: linear terms, pairwise products, and a deep part over the same embeddings."""
+FwFMLinear = Literal["weights", "field_vectors", "feature_vectors"]
+LINEAR = "a weight a field value, a vector a field, or a vector a field value"
 
-    kind: Literal["deepfm"] = "deepfm"
+
+class FwFMSettings(Settings):
+    """A factorisation machine whose pairs of fields have trained strengths."""
+
+    kind: Literal["fwfm"] = "fwfm"
+    dim: int = Setting(default=16, ge=1, description="numbers in an embedding")
+    linear: FwFMLinear = Setting(default="field_vectors", description=LINEAR)
+
+
+class DeepSettings(Settings):
+    """What every model with a deep part has."""
+
     dim: int = Setting(default=16, ge=1, description="numbers in an embedding")
     hidden: tuple[int, ...] = Setting(default=(128, 64), min_length=1, description="widths of the deep part's layers")
     dropout: float = Setting(default=0.0, ge=0.0, lt=1.0, description="share of hidden numbers dropped in training")
     batch_norm: bool = Setting(default=False, description="batch normalisation before each activation of the deep part")
+
+
+class DNNSettings(DeepSettings):
+    """The deep part alone."""
+
+    kind: Literal["dnn"] = "dnn"
+
+
+class WideDeepSettings(DeepSettings):
+    """Linear terms and a deep part."""
+
+    kind: Literal["wide_deep"] = "wide_deep"
+
+
+class DeepFMSettings(DeepSettings):
+    """DeepFM: linear terms, pairwise products, and a deep part over the same embeddings."""
+
+    kind: Literal["deepfm"] = "deepfm"
+
+
+class DeepFwFMSettings(DeepSettings):
+    """DeepFwFM: FwFM and a deep part; DeepLight's pruning where a `prune_` share is set."""
+
+    kind: Literal["deepfwfm"] = "deepfwfm"
+    linear: FwFMLinear = Setting(default="field_vectors", description=LINEAR)
+    prune_deep: float = Setting(default=0.0, ge=0.0, lt=1.0, description="share of each deep layer's weights cut")
+    prune_pairs: float = Setting(default=0.0, ge=0.0, lt=1.0, description="share of the pairs of fields cut")
+    prune_embeddings: float = Setting(default=0.0, ge=0.0, lt=1.0, description="share of the embeddings' numbers cut")
+    prune_steps: int = Setting(default=300, ge=1, description="steps until those shares are reached")
+
+
+class DCNSettings(DeepSettings):
+    """Deep & Cross: explicit crosses of all inputs beside a deep part."""
+
+    kind: Literal["dcn"] = "dcn"
+    crosses: int = Setting(default=3, ge=1, description="cross layers")
+
+
+class DCNv2Settings(DeepSettings):
+    """DCN-v2: crosses by matrices."""
+
+    kind: Literal["dcnv2"] = "dcnv2"
+    crosses: int = Setting(default=3, ge=1, description="cross layers")
+    structure: Literal["parallel", "stacked"] = Setting(
+        default="parallel", description="the deep part beside the crosses, or after them"
+    )
+    rank: int = Setting(default=0, ge=0, description="of the crosses' matrices; 0: full")
 
 
 class TwoTowerSettings(Settings):
@@ -44,5 +103,19 @@ class TwoTowerSettings(Settings):
 
 
 ModelSettings = Annotated[
-    DeepFMSettings | FMSettings | TwoTowerSettings | LogisticSettings | BoostedSettings, Setting(discriminator="kind")
+    DeepFMSettings
+    | DNNSettings
+    | WideDeepSettings
+    | DeepFwFMSettings
+    | DCNSettings
+    | DCNv2Settings
+    | FMSettings
+    | FwFMSettings
+    | TwoTowerSettings
+    | LogisticSettings
+    | BoostedSettings
+    | SharedBottomSettings
+    | MMoESettings
+    | PLESettings,
+    Setting(discriminator="kind"),
 ]

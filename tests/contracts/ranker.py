@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from spark_jobs.models.checkpoint import Checkpoint, load, save
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Examples, Tensors, examples_of
 from spark_jobs.models.grid import Grid, encode
-from spark_jobs.models.registry import build
+from spark_jobs.models.multi_task_settings import tasks_of
+from spark_jobs.models.ranker import Targets
+from spark_jobs.models.registry import build, model_settings
 from spark_jobs.models.settings import ModelSettings
 from spark_jobs.models.training import Fitted, fit, logits_of, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
@@ -62,10 +65,14 @@ def world(n: int = 12_000, *, seed: int = 3) -> tuple[pa.Table, np.ndarray]:
     position = random.integers(0, 5, n)
     truth = 1.0 / (1.0 + np.exp(-(appeal[item] + likes - 0.4 * position - 0.5)))
     table = items.take(pa.array(item)).append_column("request_id", pa.array([f"r{k // 20}" for k in range(n)]))
+    clicked = random.random(n) < truth
     columns = {
         "request_at": pa.array(np.arange(n) * 1_000_000, pa.timestamp("us")),
         "user_id": [f"u{k}" for k in person],
-        "label": (random.random(n) < truth).astype(np.float64),
+        "label": clicked.astype(np.float64),
+        # Who clicks one of the first brands buys it as well; the third of the people without accounts is not known.
+        "label_cart": np.where(person % 3 == 2, np.nan, clicked & (item % 6 < 3)),
+        "label_purchase": (clicked & (item % 6 < 2)).astype(np.float64),
         "sampling_rate": np.ones(n),
         "taste": [f"t{k % 2}" for k in person],
         "age": ["young" if k % 3 == 0 else "old" for k in person],
@@ -77,14 +84,20 @@ def world(n: int = 12_000, *, seed: int = 3) -> tuple[pa.Table, np.ndarray]:
     return table, truth
 
 
-def examples(n: int = 12_000, *, seed: int = 3) -> Examples:
-    return examples_of(world(n, seed=seed)[0], Encoder(SCHEMA), vectors=items_of(60))
+def examples(n: int = 12_000, *, seed: int = 3, tasks: tuple[str, ...] = ()) -> Examples:
+    return examples_of(world(n, seed=seed)[0], Encoder(SCHEMA), vectors=items_of(60), tasks=tasks)
+
+
+def trained(settings: ModelSettings) -> Fitted:
+    """Trained once a test run; tests only read it."""
+    return _trained(settings.model_dump_json())
 
 
 @cache
-def trained(settings: ModelSettings) -> Fitted:
-    """Trained once a test run; tests only read it."""
-    return fit(settings, Encoder(SCHEMA), train=examples(), valid=examples(3000, seed=4), settings=TRAINING)
+def _trained(told: str) -> Fitted:
+    settings = model_settings(json.loads(told))
+    train, valid = (examples(n, seed=seed, tasks=tasks_of(settings)) for n, seed in ((12_000, 3), (3000, 4)))
+    return fit(settings, Encoder(SCHEMA), train=train, valid=valid, settings=TRAINING)
 
 
 class RankerContract:
@@ -102,12 +115,14 @@ class RankerContract:
         return Checkpoint(self.SETTINGS, fitted.encoder, fitted.model, Calibration(1.1, -0.2))
 
     def test_every_parameter_gets_a_gradient_and_changes(self) -> None:
-        data = examples(2000)
+        data = examples(2000, tasks=tasks_of(self.SETTINGS))
         encoder = Encoder(SCHEMA)
         before = {k: v.detach().clone() for k, v in build(self.SETTINGS, encoder, seed=7).named_parameters()}
         after = fit(self.SETTINGS, encoder, train=data, valid=None, settings=TRAINING).model
         after.train()
-        after(Tensors(data, encoder).batch(slice(0, 256))).sum().backward()
+        label, tasks = torch.from_numpy(data.label).float()[:256], data.tasks
+        known = None if tasks is None else torch.from_numpy(tasks[:256])
+        after.objective(Tensors(data, encoder).batch(slice(0, 256)), Targets(label, tasks=known)).backward()
         for name, parameter in after.named_parameters():
             assert parameter.grad is not None, f"{name} has no gradient"
             assert not torch.equal(before[name], parameter), f"{name} did not change"
