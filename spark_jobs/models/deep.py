@@ -22,6 +22,10 @@ class Split(nn.Module):
         self.viewer = nn.Parameter(whole[:, item:].clone()) if viewer else None
         self.bias = nn.Parameter(torch.zeros(out)) if bias else None
 
+    def whole(self) -> Tensor:
+        """Both halves as one matrix, (out, item + viewer)."""
+        return torch.cat([half for half in (self.item, self.viewer) if half is not None], 1)
+
     def of_item(self, x: Tensor) -> Tensor:
         """The item half with the bias, (n, out)."""
         if self.item is not None:

@@ -43,7 +43,7 @@ class Grid:
         self.model = checkpoint.model.eval()
         self.tail = None if self.model.tail is None else folded(self.model.tail)
         self._first = self.tail.taken_over() if isinstance(self.tail, Folded) else None
-        self._pairs = BLOCK // widest(self.model.tail) if self.model.tail is not None else 0
+        self._widest = 0 if self.model.tail is None else widest(self.model.tail)
 
     def segments(self, segments: Sequence[Mapping[str, str]]) -> Part:
         """The segment side, to be computed once: each segment's field values, fields it does not name are `any`."""
@@ -93,8 +93,9 @@ class Grid:
             scale, shift = self._first
             items, segments = items * scale + shift, segments * scale
         # Blocks are a few items by all segments, or one item by a part of the segments where those are many.
-        wide = min(k, self._pairs)
-        tall = max(1, self._pairs // wide)
+        pairs = max(1, BLOCK // max(self._widest, items.shape[1]))
+        wide = min(k, pairs)
+        tall = max(1, pairs // wide)
         buffer = items.new_empty(tall * wide, items.shape[1])
         for rows in _spans(n, tall):
             for columns in _spans(k, wide):
@@ -106,4 +107,3 @@ class Grid:
 
 def _spans(total: int, step: int) -> Iterator[slice]:
     return (slice(start, min(start + step, total)) for start in range(0, total, step))
-

@@ -28,6 +28,10 @@ class Seen:
     def __len__(self) -> int:
         return self.embedded.shape[0]
 
+    def nothing(self) -> Tensor:
+        """Zeros (n,): the share of a side that adds nothing of its own."""
+        return self.embedded.new_zeros(len(self))
+
     def linear(self) -> Tensor:
         """Σ_f w_f, of numbers Σ_f w_f x_f; (n,)."""
         d = self.side.dim
