@@ -1,11 +1,13 @@
 """Step `train`: one network a shelf, from the `examples` table to a checkpoint in the run's `models` folder.
 
 Trains on visits before `as_of − validation_days`, chooses the epoch and calibrates on the days after it, then refits on
-everything before `as_of`. Nothing at or after the clock is read.
+everything before `as_of`. Nothing at or after the clock is read. With `training.checkpoint_every` a run that was killed
+is gone on with by running the step again.
 """
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -41,9 +43,14 @@ def run(night: Night) -> dict[str, object]:
         )
         examples = examples.where(examples.time < clock)
         night.log.info("train %s: %d examples, %d clicks", kind, len(examples), int(examples.label.sum()))
-        done = develop(shelf.model, shelf.fields, examples=examples, valid_from=valid_from, training=shelf.training)
         folder = night.folder("models") / kind
+        unfinished = folder / "unfinished"
+        done = develop(
+            shelf.model, shelf.fields, examples=examples, valid_from=valid_from, training=shelf.training,
+            unfinished=unfinished,
+        )  # fmt: skip
         save(done.checkpoint, folder)
+        shutil.rmtree(unfinished, ignore_errors=True)
         write_run(
             folder,
             settings={"model": shelf.model, "training": shelf.training, "fields": shelf.fields},

@@ -1,22 +1,19 @@
 """Checkpoints: weights as safetensors, everything else as JSON beside them; never a pickle.
 
-A folder holds `checkpoint.json` and the weights file it names (by the weights' own digest). The JSON is written last,
-beside and renamed: a crash at any moment leaves the previous checkpoint whole, and a reader never meets a mixture.
+A folder holds `checkpoint.json`, the weights file it names, and, for a later training to go on from, a file with the
+optimiser's state. Scoring reads the first two alone.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass, field
-from hashlib import blake2b
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
+from torch import Tensor
 
 from segments.errors import ContractBroken, Refused, UsageError
 from segments.hashing import hash64
@@ -26,20 +23,27 @@ from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.ranker import Ranker
 from spark_jobs.models.registry import build, model_settings
 from spark_jobs.models.settings import ModelSettings
+from spark_jobs.models.weight_files import named, packed, put, take, unpacked
 
 FORMAT = 1
 SIDECAR = "checkpoint.json"
+WEIGHTS = "weights"
+OPTIMISER = "optimiser"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network ready to score: its settings, fields, what the encoder has seen, and the calibration."""
+    """A network ready to score: its settings, fields, what the encoder has seen, and the calibration.
+
+    `state` is what `continue_training` goes on from (see `Fitted.state`); empty where it was not saved or not read.
+    """
 
     settings: ModelSettings
     encoder: Encoder
     model: Ranker
     calibration: Calibration = field(default_factory=Calibration)
     notes: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def schema(self) -> FieldSchema:
@@ -69,17 +73,17 @@ def differences(expected: FieldSchema, found: FieldSchema) -> list[str]:
 def to_parts(checkpoint: Checkpoint) -> tuple[str, bytes]:
     """(sidecar JSON, weights): two plain values that can be written or broadcast."""
     encoder = checkpoint.encoder
-    tensors = {f"network.{name}": value.detach().contiguous() for name, value in checkpoint.model.state_dict().items()}
+    tensors = {f"network.{name}": value for name, value in checkpoint.model.state_dict().items()}
     tensors["encoder.seen"] = torch.from_numpy(np.packbits(encoder.seen))
     tensors["encoder.knots"] = torch.from_numpy(np.ascontiguousarray(encoder.knots))
-    weights = safetensors.torch.save(tensors)
+    weights = packed(tensors)
     sidecar = {
         "format": FORMAT,
         "model": checkpoint.settings.model_dump(mode="json"),
         "schema": encoder.schema.model_dump(mode="json"),
         "fingerprint": fingerprint(encoder.schema),
         "calibration": checkpoint.calibration.to_dict(),
-        "weights": f"weights-{blake2b(weights, digest_size=8).hexdigest()}.safetensors",
+        "weights": named(WEIGHTS, weights),
         "notes": checkpoint.notes,
     }
     return json.dumps(sidecar, indent=1, default=str), weights
@@ -104,7 +108,7 @@ def from_parts(
         kind, fields, expected = values["model"], values["schema"], values["weights"]
     except (ValueError, KeyError, TypeError) as error:
         raise ContractBroken("the checkpoint's sidecar cannot be read", where=where, hint="train again") from error
-    if expected != f"weights-{blake2b(weights, digest_size=8).hexdigest()}.safetensors":
+    if expected != named(WEIGHTS, weights):
         raise ContractBroken("the checkpoint's weights are damaged or of another checkpoint", where=where)
     try:
         found, settings = FieldSchema.of(fields), model_settings(kind)
@@ -119,13 +123,13 @@ def from_parts(
     encoder = Encoder(found)
     model = build(settings, encoder, seed=0)
     try:
-        tensors = safetensors.torch.load(weights)
+        tensors = unpacked(weights, where=where)
         bits = np.unpackbits(tensors["encoder.seen"].numpy(), count=encoder.layout.table_rows)
         encoder.seen = bits.astype(np.bool_)
         encoder.knots = tensors["encoder.knots"].numpy()
         prefix = "network."
         model.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-    except (safetensors.SafetensorError, KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError) as error:
         raise ContractBroken("the checkpoint's weights do not fit its settings", where=where) from error
     model.eval()
     return Checkpoint(settings, encoder, model, Calibration.of(values["calibration"]), dict(values["notes"]))
@@ -133,14 +137,14 @@ def from_parts(
 
 def save(checkpoint: Checkpoint, folder: Path) -> Path:
     """Writes a checkpoint into a folder, replacing the one there only when the new one is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
     sidecar, weights = to_parts(checkpoint)
-    named = folder / json.loads(sidecar)["weights"]
-    _write(named, weights)
-    _write(folder / SIDECAR, sidecar.encode())
-    for old in folder.glob("weights-*.safetensors"):
-        if old != named:
-            old.unlink(missing_ok=True)
+    values = json.loads(sidecar)
+    files = {str(values["weights"]): weights}
+    if checkpoint.state:
+        state = packed(checkpoint.state)
+        values[OPTIMISER] = named(OPTIMISER, state)
+        files[values[OPTIMISER]] = state
+    put(folder, SIDECAR, values, files, sweep=(WEIGHTS, OPTIMISER))
     return folder / SIDECAR
 
 
@@ -156,22 +160,19 @@ def read_parts(folder: Path) -> tuple[str, bytes]:
     except OSError as error:
         raise Refused("no checkpoint here", where=str(folder), hint="run the train step first") from error
     try:
-        named = Path(str(json.loads(sidecar)["weights"])).name
-        return sidecar, (folder / named).read_bytes()
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise ContractBroken("the checkpoint is not whole", where=str(folder), hint="train again") from error
+        name = str(json.loads(sidecar)["weights"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ContractBroken(
+            "the checkpoint's sidecar cannot be read", where=str(folder), hint="train again"
+        ) from error
+    return sidecar, take(folder, name, stem=WEIGHTS)
 
 
-def load(folder: Path, *, schema: FieldSchema | None = None) -> Checkpoint:
-    """The checkpoint of a folder; raises as `read_parts` and `from_parts` do."""
+def load(folder: Path, *, schema: FieldSchema | None = None, training: bool = False) -> Checkpoint:
+    """The checkpoint of a folder, with the optimiser's state if `training`; raises as `read_parts` and `from_parts`."""
     sidecar, weights = read_parts(folder)
-    return from_parts(sidecar, weights, schema=schema, where=str(folder))
-
-
-def _write(path: Path, content: bytes) -> None:
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    found = from_parts(sidecar, weights, schema=schema, where=str(folder))
+    name = json.loads(sidecar).get(OPTIMISER)
+    if not training or name is None:
+        return found
+    return replace(found, state=unpacked(take(folder, str(name), stem=OPTIMISER), where=str(folder)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -31,8 +32,9 @@ class Developed:
 
 
 def develop(
-    model: ModelSettings, schema: FieldSchema, *, examples: Examples, valid_from: int, training: TrainingSettings
-) -> Developed:
+    model: ModelSettings, schema: FieldSchema, *, examples: Examples, valid_from: int, training: TrainingSettings,
+    unfinished: Path | None = None,
+) -> Developed:  # fmt: skip
     """Trains on examples before `valid_from`, chooses the epoch and calibrates on those after, refits on all.
 
     A shelf whose earlier or later part is too small to learn or to choose from (fewer than 32 rows, or one label only)
@@ -44,6 +46,8 @@ def develop(
         examples: all examples before the run's clock.
         valid_from: microseconds since 1970, where validation begins.
         training: the loop's settings.
+        unfinished: where `checkpoint_every` keeps what a killed run goes on from; the caller removes it when it has
+            saved the result.
 
     Raises:
         Refused: no examples, or all have the same label.
@@ -56,7 +60,8 @@ def develop(
     metrics: dict[str, float] = {"examples": float(len(examples)), "clicks": float(examples.label.sum())}
     calibration, curve, epochs = Calibration(), [], training.epochs
     if _usable(train) and _usable(valid):
-        chosen = fit(model, Encoder(schema), train=train, valid=valid, settings=training)
+        chosen = fit(model, Encoder(schema), train=train, valid=valid, settings=training,
+                     folder=unfinished and unfinished / "choose")  # fmt: skip
         logits = score_examples(chosen, valid)
         weight = 1.0 / valid.rate
         calibration = calibrate(logits, valid.label, weight, method=training.calibration)
@@ -70,7 +75,8 @@ def develop(
         }
         curve, epochs = chosen.curve, chosen.epochs
         metrics["rows_per_second"] = float(np.median([point["rows_per_second"] for point in curve]))
-    final = refit(model, Encoder(schema), train=examples, epochs=epochs, settings=training)
+    final = refit(model, Encoder(schema), train=examples, epochs=epochs, settings=training,
+                  folder=unfinished and unfinished / "refit")  # fmt: skip
     if _usable(valid):
         # Slope and shape were learnt on days the network had not seen; the level is the refitted network's own, over
         # more than one season: the last weeks' alone is that season's.
@@ -78,7 +84,8 @@ def develop(
         calibration = recentred(calibration, score_examples(final, recent), recent.label, 1.0 / recent.rate)
     size = float(final.model.size)
     metrics |= {"epochs": float(epochs), "parameters": size, "seconds": time.perf_counter() - started}
-    checkpoint = Checkpoint(model, final.encoder, final.model, calibration, notes={"metrics": dict(metrics)})
+    notes = {"metrics": dict(metrics)}
+    checkpoint = Checkpoint(model, final.encoder, final.model, calibration, notes=notes, state=final.state)
     return Developed(checkpoint, metrics, curve or final.curve)
 
 

@@ -53,6 +53,12 @@ class Encoder:
         self.knots: Floats = np.zeros((2, len(self.numeric), KNOTS), dtype=np.float32)
         self._memory: dict[str, dict[str, int]] = {field.name: {} for field in self.categorical}
 
+    def copy(self) -> Encoder:
+        """The same fields and the same memory of what training has seen, to be changed apart."""
+        found = Encoder(self.schema)
+        found.seen, found.knots = self.seen.copy(), self.knots.copy()
+        return found
+
     def roles(self, *roles: Role) -> NDArray[np.bool_]:
         """Which categorical columns have one of the roles, (C,)."""
         return np.array([field.role in roles for field in self.categorical], dtype=np.bool_)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +41,7 @@ class Examples:
         user: user of each row, (n,).
         time: microseconds since 1970 of the visit's beginning, (n,).
         tasks: labels of further tasks, 0 or 1, NaN where not known, (n, T); None without any.
+        weight: how much each row counts in the loss, (n,), 0 or more; None: all alike.
     """
 
     rows: Rows
@@ -52,29 +54,32 @@ class Examples:
     user: Longs
     time: Longs
     tasks: Floats | None = None
+    weight: Doubles | None = None
 
     def __post_init__(self) -> None:
         n = len(self.label)
         for name in ("rows", "numbers", "item", "rate", "group", "user", "time"):
             if len(getattr(self, name)) != n:
                 raise ContractBroken(f"examples: {name} has {len(getattr(self, name))} rows, labels {n}")
-        if self.tasks is not None and len(self.tasks) != n:
-            raise ContractBroken(f"examples: tasks has {len(self.tasks)} rows, labels {n}")
+        for name, given in (("tasks", self.tasks), ("weight", self.weight)):
+            if given is not None and len(given) != n:
+                raise ContractBroken(f"examples: {name} has {len(given)} rows, labels {n}")
         if n and not (np.isin(self.label, (0.0, 1.0)).all()):
             raise ContractBroken("examples: labels must be 0 or 1")
         if n and not ((self.rate > 0) & (self.rate <= 1)).all():
             raise ContractBroken("examples: sampling rates must lie in (0, 1]")
+        if self.weight is not None and not ((self.weight >= 0) & np.isfinite(self.weight)).all():
+            raise ContractBroken("examples: weights must be finite, 0 or more")
 
     def __len__(self) -> int:
         return len(self.label)
 
     def where(self, chosen: NDArray[np.bool_] | Longs) -> Examples:
         """The chosen rows; vectors are shared."""
-        picked = {
-            name: getattr(self, name)[chosen]
-            for name in ("rows", "numbers", "item", "label", "rate", "group", "user", "time")
-        }
-        return replace(self, **picked, tasks=None if self.tasks is None else self.tasks[chosen])
+        names = ("rows", "numbers", "item", "label", "rate", "group", "user", "time", "tasks", "weight")
+        columns: dict[str, Any] = {name: getattr(self, name) for name in names}
+        picked: dict[str, Any] = {name: None if c is None else c[chosen] for name, c in columns.items()}
+        return replace(self, **picked)
 
     def offset(self) -> Floats:
         """What sampling added to each row's log odds: −ln of its visit's rate of unclicked rows, (n,).

@@ -1,0 +1,138 @@
+"""Gradient steps: Adam for everything, or row-wise Adagrad for the embedding table and Adam for the rest.
+
+Row-wise Adagrad (Duchi, Hazan, Singer, JMLR 2011, with one state number a row as in Naumov et al., arXiv:1906.00091):
+
+    s_r ← s_r + mean(g_r²),   w_r ← w_r − rate · g_r / (√s_r + ε)
+
+touches only the rows of the step, where Adam reads and writes the whole table and twice as much state. The step's
+distinct rows are copied out, the network reads that small table by new row numbers, and the rows go back after the
+step: the gradient is never as large as the table.
+
+Weight decay adds λ·w to the gradient (L2, not decoupled); under row-wise Adagrad to the step's rows alone. `emb_reg`
+does the same to the table before the gradient is clipped, as a term λ/2·‖table‖² of the loss does.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from spark_jobs.models.ranker import Batch, Ranker, Targets
+from spark_jobs.models.training_settings import TrainingSettings
+
+EPSILON = 1e-8
+
+
+def table_names(network: nn.Module) -> list[str]:
+    """Names of the parameters whose rows `Batch.rows` numbers."""
+    return [name for name, _ in network.named_parameters() if name.rpartition(".")[2] == "table"]
+
+
+class Optimiser:
+    """Takes one step a batch; its state is plain tensors by parameter name."""
+
+    def __init__(self, network: Ranker, settings: TrainingSettings) -> None:
+        self.network, self.settings = network, settings
+        self.parameters = dict(network.named_parameters())
+        self.tables = {name: self.parameters[name] for name in table_names(network)}
+        self.sparse = bool(self.tables) and settings.optimizer == "rowwise_adagrad"
+        dense = [value for name, value in self.parameters.items() if not self.sparse or name not in self.tables]
+        self.adam = torch.optim.Adam(dense, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+        self.rows: _Rows | None = _Rows(self.tables) if self.sparse else None
+        self.whole = _Objective(network)
+
+    def step(self, batch: Batch, targets: Targets, *, rate: float) -> Tensor:
+        """One step at `rate` times the settings' learning rates; returns the loss."""
+        for group in self.adam.param_groups:
+            group["lr"] = self.settings.learning_rate * rate
+        self.adam.zero_grad(set_to_none=True)
+        if self.rows is None:
+            loss = self.network.objective(batch, targets)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._regularise(self.tables)
+            torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.clip)
+            self.adam.step()
+            return loss.detach()
+        chosen, batch = self.rows.choose(batch)
+        small = {name: table.detach()[chosen].requires_grad_() for name, table in self.tables.items()}
+        given = {f"network.{name}": table for name, table in small.items()}
+        loss = cast(Tensor, functional_call(self.whole, given, (batch, targets), strict=False))
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._regularise(small)
+        dense = [value for name, value in self.parameters.items() if name not in small]
+        torch.nn.utils.clip_grad_norm_([*dense, *small.values()], self.settings.clip)
+        self.adam.step()
+        self.rows.step(chosen, small, rate=self.settings.table_rate * rate, decay=self.settings.weight_decay)
+        return loss.detach()
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments and row sums, by parameter."""
+        found = {} if self.rows is None else {f"{name}.sum": value for name, value in self.rows.sums.items()}
+        for name, parameter in self.parameters.items():
+            found |= {f"{name}.{key}": value for key, value in self.adam.state.get(parameter, {}).items()}
+        return found
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Goes on from what `state` gave; what it lacks (another optimiser's state) starts afresh."""
+        for name, parameter in self.parameters.items():
+            keys = ("step", "exp_avg", "exp_avg_sq")
+            if all(f"{name}.{key}" in state for key in keys) and not (self.sparse and name in self.tables):
+                own = {key: state[f"{name}.{key}"].to(parameter.device).clone() for key in keys}
+                self.adam.state[parameter] = own
+            if self.rows is not None and name in self.rows.sums and f"{name}.sum" in state:
+                self.rows.sums[name].copy_(state[f"{name}.sum"])
+
+    def _regularise(self, tables: dict[str, Tensor] | dict[str, nn.Parameter]) -> None:
+        if self.settings.emb_reg:
+            for table in tables.values():
+                if table.grad is not None:
+                    table.grad.add_(table.detach(), alpha=self.settings.emb_reg)
+
+
+class _Rows:
+    """The rows of a step, and one sum a row."""
+
+    def __init__(self, tables: dict[str, nn.Parameter]) -> None:
+        self.tables = tables
+        self.sums = {name: torch.zeros(len(table), device=table.device) for name, table in tables.items()}
+        first = next(iter(tables.values()))
+        # A mark a row instead of sorting: one pass over bytes finds the distinct rows, whatever the batch.
+        self.met = torch.zeros(len(first), dtype=torch.bool, device=first.device)
+        self.place = torch.zeros(len(first), dtype=torch.int32, device=first.device)
+
+    def choose(self, batch: Batch) -> tuple[Tensor, Batch]:
+        """The batch's distinct rows, ascending, and the batch with places among them for rows."""
+        flat = batch.rows.reshape(-1).long()
+        self.met[flat] = True
+        chosen = self.met.nonzero().squeeze(1)
+        self.met[chosen] = False
+        self.place[chosen] = torch.arange(len(chosen), dtype=torch.int32, device=chosen.device)
+        return chosen, batch._replace(rows=self.place[flat].view_as(batch.rows))
+
+    def step(self, chosen: Tensor, small: dict[str, Tensor], *, rate: float, decay: float) -> None:
+        """Row-wise Adagrad on the chosen rows."""
+        with torch.no_grad():
+            for name, rows in small.items():
+                gradient = rows.grad
+                if gradient is None:
+                    continue
+                if decay:
+                    gradient.add_(rows, alpha=decay)
+                total = self.sums[name][chosen] + gradient.square().mean(1)
+                self.sums[name][chosen] = total
+                moved = rows - gradient * (rate / (total.sqrt() + EPSILON))[:, None]
+                self.tables[name].index_copy_(0, chosen, moved)
+
+
+class _Objective(nn.Module):
+    """The objective as a module's forward, so that a table can be exchanged for its rows."""
+
+    def __init__(self, network: Ranker) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Batch, targets: Targets) -> Tensor:
+        return self.network.objective(batch, targets)
