@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from segments.errors import Refused
+from segments.errors import Refused, UsageError
 from spark_jobs.features.columns import (
     context_columns,
     history_fields,
@@ -21,6 +21,8 @@ from spark_jobs.features.columns import (
 from spark_jobs.features.history import known_counts, moment_of, rates_before
 from spark_jobs.features.text_vectors import text_vectors
 from spark_jobs.history import clock
+from spark_jobs.models.multi_task_settings import tasks_of
+from spark_jobs.sources.refuse import EVENT_KINDS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -89,9 +91,13 @@ def _examples(night: Night, kind: str, history: DataFrame | None) -> DataFrame:
     # Clicks are few beside impressions: a table of them a partition saves sorting all impressions.
     clicked = clicked.withColumn("label", F.lit(1.0)).hint("shuffle_hash")
     labelled = _shown(night, kind).join(clicked, ["request_id", "item_id"], "left")
+    tasks = tasks_of(night.recipe.shelves[kind].model)
+    if tasks:
+        acted = _acted(events, tasks, night).hint("shuffle_hash")
+        labelled = labelled.join(acted, ["request_id", "item_id"], "left")
     rows = labelled.select(
         *(name for name in BASE if name != "label"),
-        F.coalesce("label", F.lit(0.0)).alias("label"),
+        *(F.coalesce(name, F.lit(0.0)).alias(name) for name in ("label", *(f"label_{task}" for task in tasks))),
         *(column.alias(name) for name, column in context_columns(schema, settings).items()),
         "moment",
     )
@@ -101,7 +107,22 @@ def _examples(night: Night, kind: str, history: DataFrame | None) -> DataFrame:
     rows = _with_segments(night, kind, rows)
     # The one file of item facts goes to every task: items are many times fewer than impressions.
     rows = rows.join(F.broadcast(_item_fields(night, kind)), "item_id", "left")
-    return rows.select(*BASE, *(field.name for field in schema.fields if field.name in rows.columns))
+    fields = [field.name for field in schema.fields if field.name in rows.columns]
+    return rows.select(*BASE, *(f"label_{task}" for task in tasks), *fields)
+
+
+def _acted(events: DataFrame, tasks: tuple[str, ...], night: Night) -> DataFrame:
+    """(request_id, item_id, label_<task> …): 1 where the item had such an event in the request, before the clock."""
+    for task in tasks:
+        if task not in EVENT_KINDS:
+            raise UsageError.unknown("task", task, EVENT_KINDS, where="model.tasks")
+    long = F.col("dwell_ms") >= 1000.0 * night.recipe.features.long_dwell_seconds
+    done = {task: (F.col("kind") == task) & (long if task == "dwell" else F.lit(True)) for task in tasks}
+    return (
+        events.where(F.col("kind").isin(*tasks) & (F.col("ts") < clock(night.as_of)))
+        .groupBy("request_id", "item_id")
+        .agg(*(F.max(F.when(done[task], 1.0)).alias(f"label_{task}") for task in tasks))
+    )
 
 
 def _candidates(night: Night, kind: str, history: DataFrame | None) -> DataFrame:

@@ -27,6 +27,7 @@ from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import examples_of, read_table
 from spark_jobs.models.grid import encode
 from spark_jobs.models.item_table import read_items
+from spark_jobs.models.multi_task_settings import tasks_of
 from spark_jobs.models.own_history import OwnHistory, own_fields
 from spark_jobs.models.run_folder import finite, write_run
 from spark_jobs.outcome_arrays import Outcomes, read_outcomes
@@ -49,7 +50,8 @@ def run(night: Night) -> dict[str, object]:
     schema = FieldSchema(fields=(*shelf.fields.fields, *own_fields(levels)))
     past = _past(night, levels)
     encoder = Encoder(schema)
-    table = read_table(night.warehouse.folder("examples", night.run), Encoder(shelf.fields), item_kind=KIND)
+    folder, tasks = night.warehouse.folder("examples", night.run), tasks_of(shelf.model)
+    table = read_table(folder, Encoder(shelf.fields), item_kind=KIND, tasks=tasks)
     at = np.asarray(table.column("request_at").cast(pa.timestamp("us")).cast(pa.int64()).to_numpy())
     now = int(night.as_of.timestamp() * 1_000_000)
     table, at = table.filter(pa.array(at < now)), at[at < now]
@@ -57,7 +59,7 @@ def run(night: Night) -> dict[str, object]:
         table = table.append_column(name, pa.array(values))
     names = [field.name for field in shelf.fields.of_role("item")]
     features = read_items(night.warehouse.folder("item_features", night.run), names, item_kind=KIND)
-    examples = examples_of(table, encoder, vectors=features)
+    examples = examples_of(table, encoder, vectors=features, tasks=tasks)
     del table
     valid_from = int((night.as_of - timedelta(days=night.recipe.validation_days)).timestamp() * 1_000_000)
     done = develop(shelf.model, schema, examples=examples, valid_from=valid_from, training=shelf.training)

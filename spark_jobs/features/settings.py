@@ -54,4 +54,5 @@ class FeatureSettings(Settings):
     )
     warmup_days: int = Field(default=0, ge=0, description="first days of the events that give history but no examples")
     snapshot_days: int = Field(default=28, ge=1, description="days between the snapshots of user segments")
+    long_dwell_seconds: float = Field(default=10.0, gt=0, description="a visit this long counts as the task `dwell`")
     text: TextVectorSettings = TextVectorSettings()

@@ -23,7 +23,8 @@ from spark_jobs.evaluation.calibration import ece, logloss
 from spark_jobs.fields import Field, FieldSchema
 from spark_jobs.models.calibration import calibrate
 from spark_jobs.models.encoding import Encoder
-from spark_jobs.models.examples import Examples, hashes
+from spark_jobs.models.examples import Examples, hashes, task_labels
+from spark_jobs.models.multi_task_settings import tasks_of
 from spark_jobs.models.registry import model_settings
 from spark_jobs.models.training import fit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
@@ -66,16 +67,19 @@ def fit_files(
     settings = TabularSettings.read(config) if config else TabularSettings()
     chosen = model_settings({**settings.model, "kind": model})
     tables = {name: read_table(path) for name, path in (("train", train), ("valid", valid), ("test", test))}
-    first = tables["train"]
+    first, tasks = tables["train"], tasks_of(chosen)
     for name, table in tables.items():
-        absent = {label, *([group] if group else []), *first.column_names} - set(table.column_names)
+        needed = {label, *([group] if group else []), *(f"label_{task}" for task in tasks)}
+        absent = (needed | set(first.column_names)) - set(table.column_names)
         if absent:
             raise UsageError(f"the {name} file lacks the columns {', '.join(sorted(absent))}")
-    schema = infer(first, label=label, group=group, settings=settings)
+    schema = infer(first, label=label, group=group, settings=settings, tasks=tasks)
     inferred = {field.name: field.kind for field in schema.fields}
     _log.info("columns: %s", ", ".join(f"{name} {kind}" for name, kind in inferred.items()))
     encoder = Encoder(schema)
-    examples = {name: _examples(table, encoder, label=label, group=group) for name, table in tables.items()}
+    examples = {
+        name: _examples(table, encoder, label=label, group=group, tasks=tasks) for name, table in tables.items()
+    }
     fitted = fit(chosen, encoder, train=examples["train"], valid=examples["valid"], settings=settings.training)
     check, held = examples["test"], examples["valid"]
     calibration = calibrate(
@@ -117,7 +121,9 @@ def read_table(path: Path) -> pa.Table:
     raise UsageError("neither CSV nor Parquet", where=str(path), hint="name it .csv, .tsv or .parquet")
 
 
-def infer(table: pa.Table, *, label: str, group: str | None, settings: TabularSettings) -> FieldSchema:
+def infer(
+    table: pa.Table, *, label: str, group: str | None, settings: TabularSettings, tasks: tuple[str, ...] = ()
+) -> FieldSchema:
     """The fields of a table: declared ones as declared, the others by their type and number of distinct values.
 
     Text, booleans and dates are categorical, floating numbers numeric. Integers are categorical, since an id read as a
@@ -133,7 +139,7 @@ def infer(table: pa.Table, *, label: str, group: str | None, settings: TabularSe
             raise UsageError.unknown("column", name, table.column_names)
     fields: list[Field] = []
     for name in table.column_names:
-        if name in {label, group} and name not in settings.columns:
+        if name in {label, group, *(f"label_{task}" for task in tasks)} and name not in settings.columns:
             continue
         declared = settings.columns.get(name)
         for kind in _kinds(name, table.column(name)) if declared is None else (declared,):
@@ -166,7 +172,7 @@ def _kinds(name: str, column: pa.ChunkedArray) -> tuple[Literal["categorical", "
     return ("numeric",) if distinct > 0.5 * len(column) else ("categorical", "numeric")
 
 
-def _examples(table: pa.Table, encoder: Encoder, *, label: str, group: str | None) -> Examples:
+def _examples(table: pa.Table, encoder: Encoder, *, label: str, group: str | None, tasks: tuple[str, ...]) -> Examples:
     for field in encoder.numeric:
         if field.name.endswith(TWIN) and field.name not in table.column_names:
             table = table.append_column(field.name, table.column(field.name.removesuffix(TWIN)))
@@ -186,4 +192,5 @@ def _examples(table: pa.Table, encoder: Encoder, *, label: str, group: str | Non
         group=visits,
         user=visits,
         time=np.zeros(n, dtype=np.int64),
+        tasks=task_labels(table, tasks),
     )
