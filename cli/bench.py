@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from cli.output import emit, output_option
+from spark_jobs.models.registry import MODELS
 
 
 @click.group("bench")
@@ -20,7 +21,7 @@ def group() -> None:
 @group.command("scoring")
 @click.option("--items", default=100_000, show_default=True, help="Items to score.")
 @click.option("--segments", default=50, show_default=True, help="Segments to score each item for.")
-@click.option("--model", default="deepfm", show_default=True, help="deepfm, two_tower or logistic.")
+@click.option("--model", default="deepfm", show_default=True, help=f"{', '.join(MODELS)}.")
 @click.option("--hidden", help="Widths of the deep part, such as 400,400,400.")
 @click.option("--threads", default=0, help="Threads; 0 leaves torch's choice.")
 @output_option

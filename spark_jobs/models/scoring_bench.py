@@ -1,7 +1,8 @@
 """How fast is the grid on this machine, and how near to what its matrix products could give?
 
-Efficiency is pairs a second · 2(h₁h₂ + h₂h₃ + … + h_last) over the best rate of fp32 square matrix products, measured
-with the same threads in the same run, interleaved with the scoring. Null for models without a deep part.
+Efficiency is pairs a second times the operations of a pair's matrix products (those of crosses, and of a deep part
+2(h₁h₂ + h₂h₃ + … + h_last)) over the best rate of fp32 square matrix products, measured with the same threads in the
+same run, interleaved with the scoring. Null for models without a deep part.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from segments.errors import UsageError
 from spark_jobs.fields import Field, FieldSchema
 from spark_jobs.models.checkpoint import Checkpoint
 from spark_jobs.models.encoding import Encoder
+from spark_jobs.models.folding import pair_flops
 from spark_jobs.models.grid import ITEMS, Grid
 from spark_jobs.models.ranker import Batch
 from spark_jobs.models.registry import build, model_settings
@@ -70,13 +71,12 @@ def bench_scoring(
         spent += time.perf_counter() - started
         checksum += float(chance.sum())
         done += chance.size
-    widths = [*getattr(settings, "hidden", ()), 1]
-    flops = 2.0 * sum(a * b for a, b in pairwise(widths))
+    flops = 0.0 if viewers.hidden is None else pair_flops(network.tail, viewers.hidden.shape[1])
     rate = done / spent
     return {
         "pairs_per_second": rate,
         "gemm_peak_gflops": peak,
-        "efficiency": rate * flops / (peak * 1e9) if network.tail is not None else None,
+        "efficiency": rate * flops / (peak * 1e9) if flops else None,
         "max_abs_diff": _largest_difference(grid, segments, random),
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         / (1024.0**2 if sys.platform == "darwin" else 1024.0),

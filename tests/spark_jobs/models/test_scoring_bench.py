@@ -6,15 +6,18 @@ import pytest
 from click.testing import CliRunner
 
 from cli.bench import group
+from spark_jobs.models.registry import MODELS
 from spark_jobs.models.scoring_bench import bench_scoring
 
+WITHOUT_PRODUCTS = {"two_tower", "logistic", "fm", "fwfm", "xgboost"}  # … a pair: matrix products for the whole grid
 
-@pytest.mark.parametrize("model", ["deepfm", "two_tower", "logistic"])
+
+@pytest.mark.parametrize("model", MODELS)
 def test_grid_is_exact_and_figures_are_there(model: str) -> None:
     figures = bench_scoring(items=600, segments=7, model=model, threads=1)
     assert isinstance(figures["max_abs_diff"], float)
     assert figures["max_abs_diff"] <= 1e-5
-    assert (figures["efficiency"] is None) == (model != "deepfm")
+    assert (figures["efficiency"] is None) == (model in WITHOUT_PRODUCTS)
     for key in ("pairs_per_second", "gemm_peak_gflops", "peak_rss_mb"):
         assert isinstance(figures[key], float)
         assert figures[key] > 0
