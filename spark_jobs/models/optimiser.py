@@ -59,6 +59,7 @@ class Optimiser:
         chosen, batch = self.rows.choose(batch)
         small = {name: table.detach()[chosen].requires_grad_() for name, table in self.tables.items()}
         given = {f"network.{name}": table for name, table in small.items()}
+        given |= {f"network.{name}": chosen for name, _ in self.network.named_buffers() if name == "numbered"}
         loss = cast(Tensor, functional_call(self.whole, given, (batch, targets), strict=False))
         loss.backward()  # type: ignore[no-untyped-call]
         self._regularise(small)

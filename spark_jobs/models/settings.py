@@ -100,6 +100,21 @@ class TwoTowerSettings(Settings):
     hidden: tuple[int, ...] = Setting(default=(64,), description="widths of the hidden layers of each tower")
     out: int = Setting(default=32, ge=1, description="numbers in a tower's vector")
     dropout: float = Setting(default=0.0, ge=0.0, lt=1.0, description="share of hidden numbers dropped in training")
+    temperature: float | None = Setting(
+        default=None, gt=0.0, description="what cosines are divided by; not given: trained, from a third"
+    )
+    loss: Literal["logloss", "softmax", "both"] = Setting(
+        default="logloss",
+        description="softmax: the clicked item against the batch's others; alone it gives an order, and calibration "
+        "the level",
+    )
+    softmax_weight: float = Setting(default=1.0, gt=0.0, description="of the softmax loss where loss is both")
+    negatives: int = Setting(
+        default=0, ge=0, description="further candidates of the softmax, drawn from all rows of the batch"
+    )
+    correction: Literal["popularity", "none"] = Setting(
+        default="popularity", description="of the softmax for how often an item is a candidate"
+    )
 
 
 ModelSettings = Annotated[
