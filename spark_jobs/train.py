@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from spark_jobs.models.checkpoint import save
 from spark_jobs.models.develop import develop
 from spark_jobs.models.encoding import Encoder
-from spark_jobs.models.examples import read_examples
 from spark_jobs.models.item_table import read_items
+from spark_jobs.models.multi_task_settings import tasks_of
+from spark_jobs.models.reading import read_before
 from spark_jobs.models.run_folder import finite, write_run
 
 if TYPE_CHECKING:
@@ -35,16 +36,19 @@ def run(night: Night) -> dict[str, object]:
         encoder = Encoder(shelf.fields)
         names = [field.name for field in encoder.vectors]
         items = night.warehouse.folder("item_features", night.run)
-        examples = read_examples(
-            night.warehouse.folder("examples", night.run),
-            encoder,
-            item_kind=kind,
-            vectors=read_items(items, names, item_kind=kind) if names else None,
-        )
-        examples = examples.where(examples.time < clock)
-        night.log.info("train %s: %d examples, %d clicks", kind, len(examples), int(examples.label.sum()))
         folder = night.folder("models") / kind
         unfinished = folder / "unfinished"
+        examples = read_before(
+            night.warehouse.folder("examples", night.run),
+            encoder,
+            before=clock,
+            settings=shelf.training,
+            scratch=unfinished / "shards",
+            item_kind=kind,
+            vectors=read_items(items, names, item_kind=kind) if names else None,
+            tasks=tasks_of(shelf.model),
+        )
+        night.log.info("train %s: %d examples", kind, len(examples))
         done = develop(
             shelf.model, shelf.fields, examples=examples, valid_from=valid_from, training=shelf.training,
             unfinished=unfinished,

@@ -15,6 +15,7 @@ from spark_jobs.models.checkpoint import Checkpoint
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Examples
 from spark_jobs.models.settings import ModelSettings
+from spark_jobs.models.stream import Stream
 from spark_jobs.models.training import fit, quality, refit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
 
@@ -32,8 +33,8 @@ class Developed:
 
 
 def develop(
-    model: ModelSettings, schema: FieldSchema, *, examples: Examples, valid_from: int, training: TrainingSettings,
-    unfinished: Path | None = None,
+    model: ModelSettings, schema: FieldSchema, *, examples: Examples | Stream, valid_from: int,
+    training: TrainingSettings, unfinished: Path | None = None,
 ) -> Developed:  # fmt: skip
     """Trains on examples before `valid_from`, chooses the epoch and calibrates on those after, refits on all.
 
@@ -43,7 +44,8 @@ def develop(
     Args:
         model: the network.
         schema: its fields.
-        examples: all examples before the run's clock.
+        examples: all examples before the run's clock, in memory or streamed; of a stream, about
+            `training.validation_rows` rows of whole visits choose and calibrate.
         valid_from: microseconds since 1970, where validation begins.
         training: the loop's settings.
         unfinished: where `checkpoint_every` keeps what a killed run goes on from; the caller removes it when it has
@@ -55,9 +57,8 @@ def develop(
     started = time.perf_counter()
     if not len(examples):
         raise Refused("there are no examples to train on", hint="an earlier day of events, or the build_examples step")
-    early = examples.time < valid_from
-    train, valid = examples.where(early), examples.where(~early)
-    metrics: dict[str, float] = {"examples": float(len(examples)), "clicks": float(examples.label.sum())}
+    train, valid = _until(examples, valid_from), _since(examples, valid_from, training)
+    metrics: dict[str, float] = {"examples": float(len(examples)), "clicks": _clicks(examples)}
     calibration, curve, epochs = Calibration(), [], training.epochs
     if _usable(train) and _usable(valid):
         chosen = fit(model, Encoder(schema), train=train, valid=valid, settings=training,
@@ -80,7 +81,8 @@ def develop(
     if _usable(valid):
         # Slope and shape were learnt on days the network had not seen; the level is the refitted network's own, over
         # more than one season: the last weeks' alone is that season's.
-        recent = examples.where(examples.time >= examples.time.max() - training.level_days * DAY)
+        latest = examples.latest if isinstance(examples, Stream) else int(examples.time.max())
+        recent = _since(examples, latest - training.level_days * DAY, training)
         calibration = recentred(calibration, score_examples(final, recent), recent.label, 1.0 / recent.rate)
     size = float(final.model.size)
     metrics |= {"epochs": float(epochs), "parameters": size, "seconds": time.perf_counter() - started}
@@ -89,5 +91,23 @@ def develop(
     return Developed(checkpoint, metrics, curve or final.curve)
 
 
-def _usable(examples: Examples) -> bool:
-    return len(examples) >= FEWEST_ROWS and 0.0 < float(examples.label.mean()) < 1.0
+def _usable(examples: Examples | Stream) -> bool:
+    return len(examples) >= FEWEST_ROWS and 0.0 < _clicks(examples) < len(examples)
+
+
+def _clicks(examples: Examples | Stream) -> float:
+    if isinstance(examples, Stream):
+        return round(examples.facts.clicked * len(examples))
+    return float(examples.label.sum())
+
+
+def _until(examples: Examples | Stream, high: int) -> Examples | Stream:
+    if isinstance(examples, Stream):
+        return examples.between(examples.low, high)
+    return examples.where(examples.time < high)
+
+
+def _since(examples: Examples | Stream, low: int, training: TrainingSettings) -> Examples:
+    if isinstance(examples, Stream):
+        return examples.between(low).sample(training.validation_rows)
+    return examples.where(examples.time >= low)

@@ -104,11 +104,15 @@ class Encoder:
 
     def fit(self, rows: Rows, numbers: Floats) -> None:
         """Learns from training rows: which embedding rows occur, and the numbers' quantiles."""
-        seen = np.zeros(self.layout.table_rows, dtype=np.bool_)
-        seen[rows.ravel()] = True
-        seen[self.out_of_vocabulary] = seen[self.neutral] = True
-        self.seen = seen
-        sample = numbers[:: max(1, len(numbers) // SAMPLE)]
+        met = np.zeros(self.layout.table_rows, dtype=np.bool_)
+        met[rows.ravel()] = True
+        self.learn(met, numbers[:: max(1, len(numbers) // SAMPLE)])
+
+    def learn(self, met: NDArray[np.bool_], sample: Floats) -> None:
+        """The same from which embedding rows occur, (table rows,), and an even sample of the numbers, (n, N)."""
+        met = met.copy()
+        met[self.out_of_vocabulary] = met[self.neutral] = True
+        self.seen = met
         self.knots = (
             np.stack([_curve(sample[:, f], field) for f, field in enumerate(self.numeric)], axis=1)
             if self.numeric

@@ -24,6 +24,8 @@ from spark_jobs.models.ranker import Batch
 
 Doubles = NDArray[np.float64]
 Longs = NDArray[np.int64]
+Keys = NDArray[np.uint64]
+WEIGHT = "sample_weight"  # optional column: how much a row counts in the loss
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,12 @@ def read_table(folder: str, encoder: Encoder, *, item_kind: str | None = None, t
     Raises:
         ContractBroken: a column of the contract is missing.
     """
+    dataset, columns = columns_of(folder, encoder, tasks=tasks)
+    return dataset.to_table(columns=columns, filter=of_kind(item_kind))
+
+
+def columns_of(folder: str, encoder: Encoder, *, tasks: Sequence[str] = ()) -> tuple[ds.Dataset, list[str]]:
+    """The data set of a folder, and the columns of it that are read; raises as `read_table`."""
     names = [field.name for field in (*encoder.categorical, *encoder.numeric)]
     strings = ["request_id", "user_id", "item_id", *(field.name for field in encoder.categorical)]
     reading = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(dictionary_columns=strings))
@@ -164,9 +172,13 @@ def read_table(folder: str, encoder: Encoder, *, item_kind: str | None = None, t
     absent = [name for name in base if name not in dataset.schema.names]
     if absent:
         raise ContractBroken(f"examples lack the columns {', '.join(absent)}", where=folder)
-    columns = [*base, *(name for name in names if name in dataset.schema.names and name not in base)]
-    chosen = None if item_kind is None else ds.field("item_kind") == item_kind
-    return dataset.to_table(columns=columns, filter=chosen)
+    wanted = [name for name in (*names, WEIGHT) if name in dataset.schema.names and name not in base]
+    return dataset, [*base, *dict.fromkeys(wanted)]
+
+
+def of_kind(item_kind: str | None) -> ds.Expression | None:
+    """The filter that leaves one kind of item; None leaves all."""
+    return None if item_kind is None else ds.field("item_kind") == item_kind
 
 
 def examples_of(
@@ -177,21 +189,55 @@ def examples_of(
     Rows are put in the order of a hash of (request, item), so that training does not depend on how the table was
     partitioned when it was written.
     """
-    lines, item = item_lines(table, encoder, vectors)
+    return ordered(*keyed(table, encoder, Items(encoder, vectors), tasks=tasks))
+
+
+class Items:
+    """Vectors of items, one line each; line 0 is zeros, for items without one."""
+
+    def __init__(self, encoder: Encoder, vectors: pa.Table | None) -> None:
+        width = sum(field.width for field in encoder.vectors)
+        self.lines: Floats = np.zeros((1, width), dtype=np.float32)
+        self.ids: pa.Array | None = None
+        if vectors is not None and width:
+            self.lines = np.concatenate([self.lines, encoder.vectors_of(vectors)])
+            self.ids = vectors.column("item_id").cast(pa.string()).combine_chunks()
+
+    def places(self, column: pa.ChunkedArray) -> Longs:
+        """The line of each item id, (n,)."""
+        parts: list[Longs] = [np.zeros(0, dtype=np.int64)]
+        for chunk in column.chunks:
+            if self.ids is None:
+                parts.append(np.zeros(len(chunk), dtype=np.int64))
+                continue
+            encoded = chunk if pa.types.is_dictionary(chunk.type) else pc.dictionary_encode(chunk)
+            found = pc.index_in(encoded.dictionary.cast(pa.string()), value_set=self.ids).fill_null(-1)
+            parts.append(np.asarray(found, dtype=np.int64)[np.asarray(encoded.indices, dtype=np.int64)] + 1)
+        return np.concatenate(parts)
+
+
+def keyed(table: pa.Table, encoder: Encoder, items: Items, *, tasks: Sequence[str] = ()) -> tuple[Examples, Keys]:
+    """Examples as the table has them, and the hash of each row's request and item, (n,)."""
     group = hashes(table.column("request_id"))
+    weight = table.column(WEIGHT).cast(pa.float64()).to_numpy() if WEIGHT in table.column_names else None
     found = Examples(
         rows=encoder.rows_of(table),
         numbers=encoder.numbers_of(table),
-        item=item,
-        vectors=lines,
+        item=items.places(table.column("item_id")),
+        vectors=items.lines,
         label=np.asarray(table.column("label").to_numpy(), dtype=np.float64),
         rate=np.asarray(table.column("sampling_rate").to_numpy(), dtype=np.float64),
         group=group,
         user=hashes(table.column("user_id")),
         time=np.asarray(table.column("request_at").cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()),
         tasks=task_labels(table, tasks),
+        weight=None if weight is None else np.asarray(weight, dtype=np.float64),
     )
-    key = stir(group.view(np.uint64) ^ stir(hashes(table.column("item_id")).view(np.uint64)))
+    return found, stir(group.view(np.uint64) ^ stir(hashes(table.column("item_id")).view(np.uint64)))
+
+
+def ordered(found: Examples, key: Keys) -> Examples:
+    """Examples in the order of their keys, whatever order they came in."""
     order = np.argsort(key, kind="stable")
     if (key[order[1:]] == key[order[:-1]]).any():
         # An item shown twice in a visit: what the rows hold decides, and rows that hold the same may swap.
@@ -218,22 +264,6 @@ def task_labels(table: pa.Table, tasks: Sequence[str]) -> Floats | None:
             raise ContractBroken(f"column {name} is not a label of 0 and 1", where=name)
         columns.append(values)
     return np.stack(columns, axis=1)
-
-
-def item_lines(table: pa.Table, encoder: Encoder, vectors: pa.Table | None) -> tuple[Floats, Longs]:
-    """Vectors (m + 1, W), line 0 all zeros, and each row's line; rows of unknown items have line 0."""
-    width = sum(field.width for field in encoder.vectors)
-    if vectors is None or not width:
-        return np.zeros((1, width), dtype=np.float32), np.zeros(table.num_rows, dtype=np.int64)
-    own = encoder.vectors_of(vectors)
-    ids = vectors.column("item_id").cast(pa.string()).combine_chunks()
-    parts: list[Longs] = []
-    for chunk in table.column("item_id").chunks:
-        encoded = chunk if pa.types.is_dictionary(chunk.type) else pc.dictionary_encode(chunk)
-        found = pc.index_in(encoded.dictionary.cast(pa.string()), value_set=ids).fill_null(-1)
-        parts.append(np.asarray(found, dtype=np.int64)[np.asarray(encoded.indices, dtype=np.int64)] + 1)
-    item = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
-    return np.concatenate([np.zeros((1, width), dtype=np.float32), own]), item
 
 
 def hashes(column: pa.ChunkedArray) -> Longs:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spark_jobs.models.ahead import Ahead
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Examples, Tensors
 from spark_jobs.models.masks import Masks
@@ -44,7 +45,13 @@ class Facts:
 class Source(Protocol):
     """Examples in one block or in many."""
 
-    facts: Facts
+    @property
+    def facts(self) -> Facts:
+        """Of all of them."""
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the next block is worth preparing meanwhile."""
 
     def digest(self) -> str:
         """The same for the same examples."""
@@ -78,9 +85,10 @@ class Step(NamedTuple):
 
 
 class Feed:
-    """Epochs of steps from a source."""
+    """Epochs of steps from a source; `ahead` prepares them in a thread while those before are trained on."""
 
-    def __init__(self, source: Source, encoder: Encoder, settings: TrainingSettings) -> None:
+    def __init__(self, source: Source, encoder: Encoder, settings: TrainingSettings, *, ahead: bool = False) -> None:
+        self.ahead = ahead or source.streamed
         self.source, self.encoder, self.settings = source, encoder, settings
         self.size = batch_size(source.facts.rows, settings)
         self.random = torch.Generator().manual_seed(settings.seed)
@@ -88,17 +96,22 @@ class Feed:
 
     def epoch(self, mark: Mark | None = None) -> Iterator[Step]:
         """The steps of one epoch, from a mark on if there is one."""
-        first = 0
+        steps = self._steps(mark)
+        return iter(Ahead(steps, depth=2)) if self.ahead else steps
+
+    def _steps(self, mark: Mark | None) -> Iterator[Step]:
+        first, facts = 0, self.source.facts
         if mark is not None:
             first = mark.block
             self.random.set_state(mark.at_epoch)
         at_epoch = self.random.get_state()
-        for place, block in enumerate(self.source.blocks(self.random, skip=first), start=first):
+        blocks = self.source.blocks(self.random, skip=first)
+        made = (Ready(block, self.encoder, self.settings, facts) for block in blocks)
+        for place, ready in enumerate(Ahead(made) if self.source.streamed else made, start=first):
             done = 0
             if mark is not None:
                 self.random.set_state(mark.at_block)
             at_block = self.random.get_state()
-            ready = Ready(block, self.encoder, self.settings, self.source.facts)
             parts = torch.split(ready.order(self.random), self.size)
             if mark is not None:
                 done, parts = mark.done, parts[mark.done :]
@@ -106,7 +119,7 @@ class Feed:
                 mark = None
             for index in parts:
                 done += 1
-                if len(index) == 1 and self.source.facts.rows > 1:
+                if not len(index) or (len(index) == 1 and facts.rows > 1):
                     continue  # batch normalisation needs two rows
                 batch = self.masks(ready.data.batch(index), self.random)
                 yield Step(batch, ready.targets(index), Mark(place, done, at_epoch, at_block, self.random.get_state()))

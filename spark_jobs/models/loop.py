@@ -43,7 +43,7 @@ class Loop:
             facts = source.facts
             mean = facts.clicked if settings.correction == "none" else facts.click_rate
             network.start_at(float(np.log(mean / (1.0 - mean))))
-        self.feed = Feed(source, encoder, settings)
+        self.feed = Feed(source, encoder, settings, ahead=self.device.type == "cuda")
         self.optimiser = Optimiser(network, settings)
         steps_an_epoch = -(-source.facts.rows // self.feed.size)
         self.schedule = Schedule(settings, total_steps=epochs * steps_an_epoch)
@@ -113,7 +113,9 @@ class Loop:
         if self._mark is not None:
             found |= {f"mark.{name}": getattr(self._mark, name) for name in ("at_epoch", "at_block", "now")}
             found |= {"random.dropout": torch.get_rng_state()}
-        return {**found, "random.feed": self.feed.random.get_state(), "loss": self._loss}
+        # In the middle of an epoch the feed may be ahead: the mark is where training is.
+        feed = self.feed.random.get_state() if self._mark is None else self._mark.now.clone()
+        return {**found, "random.feed": feed, "loss": self._loss}
 
     def counters(self) -> dict[str, Any]:
         """Everything else: steps, place in the epoch, rows of it, the schedule's factor."""

@@ -17,6 +17,8 @@ from spark_jobs.models.feed import Facts
 class InMemory:
     """All examples at once."""
 
+    streamed = False
+
     def __init__(self, examples: Examples) -> None:
         self.examples = examples
         self.facts = Facts(

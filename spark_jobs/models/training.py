@@ -171,9 +171,13 @@ def _learner(
     network: Ranker, encoder: Encoder, source: Source, settings: TrainingSettings, *, epochs: int,
     past: Checkpoint | None,
 ) -> Learner:  # fmt: skip
-    own = network.learner(encoder, source.examples, settings) if isinstance(source, InMemory) else None
-    if own is not None:
-        return own
+    if isinstance(source, InMemory):
+        own = network.learner(encoder, source.examples, settings)
+        if own is not None:
+            return own
+    elif type(network).learner is not Ranker.learner:
+        raise Refused("this model learns from examples in memory alone", where=type(network).__name__,
+                      hint="a larger training.memory_rows, or a model that takes gradient steps")  # fmt: skip
     loop = Loop(network, encoder, source, settings, epochs=epochs, fresh=past is None)
     if past is not None:
         loop.optimiser.restore(under("optimiser.", past.state))

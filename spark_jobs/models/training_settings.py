@@ -61,6 +61,8 @@ class TrainingSettings(Settings):
     )
     threads: int = Setting(default=0, ge=0, description="torch threads; 0: torch's own choice, one for small steps")
     validation_rows: int = Setting(default=1_000_000, ge=1, description="at most so many rows choose the epoch")
+    memory_rows: int = Setting(default=20_000_000, ge=1, description="more examples than this are streamed from disk")
+    block_rows: int = Setting(default=500_000, ge=1, description="rows a block where examples are streamed")
     checkpoint_every: Annotated[int, Setting(ge=0)] | Literal["epoch"] = Setting(
         default=0, description="steps between two savings of an unfinished training; `epoch`: at epochs' ends; 0: none"
     )

@@ -10,7 +10,10 @@ from segments.errors import ContractBroken, Refused
 from spark_jobs.models.develop import develop
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import examples_of
+from spark_jobs.models.feed import Feed, Ready
+from spark_jobs.models.memory import InMemory
 from spark_jobs.models.ranker import Batch
+from spark_jobs.models.registry import build
 from spark_jobs.models.settings import DeepFMSettings, LogisticSettings
 from spark_jobs.models.training import Masks, batch_size, fit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
@@ -144,3 +147,52 @@ def test_the_level_is_of_the_last_level_days() -> None:
                        training=TRAINING.model_copy(update={"level_days": level_days}))  # fmt: skip
         means.append(float(done.checkpoint.calibration(np.zeros(1))[0]))
     assert means[0] > 1.3 * means[1]
+
+
+def test_sample_weights_count_rows_as_repeating_them_would() -> None:
+    data = examples(600)
+    thrice = np.where(data.rows[:, 3] == data.rows[0, 3], 3, 1)
+    repeated = data.where(np.repeat(np.arange(600), thrice))
+    network = build(DeepFMSettings(dim=4), Encoder(SCHEMA), seed=1)
+    losses = []
+    for correction in ("none", "weights"):
+        for train in (data, replace(data, weight=thrice.astype(np.float64)), repeated):
+            settings = TRAINING.model_copy(update={"correction": correction})
+            ready = Ready(train, Encoder(SCHEMA), settings, InMemory(train).facts)
+            whole = torch.arange(len(train))
+            losses.append(network.objective(ready.data.batch(whole), ready.targets(whole)).item())
+    assert losses[1::3] == pytest.approx(losses[2::3], rel=1e-5)
+    assert losses[0] != pytest.approx(losses[2], rel=1e-3)
+
+
+@pytest.mark.parametrize("method", ["uniform", "resample"])
+@pytest.mark.parametrize("correction", ["offset", "weights"])
+def test_unclicked_rows_left_out_are_corrected_for(method: str, correction: str) -> None:
+    data = examples(12_000)
+    settings = TRAINING.model_copy(update={"negatives": 0.3, "negative_method": method, "correction": correction,
+                                           "mask_context": 0.0, "mask_segments": 0.0})  # fmt: skip
+    fitted = fit(LogisticSettings(), Encoder(SCHEMA), train=data, valid=None, settings=settings)
+    chance = 1.0 / (1.0 + np.exp(-score_examples(fitted, data, neutral_context=False)))
+    assert chance.mean() == pytest.approx(data.label.mean(), rel=0.08), "uncorrected it would be twice as much"
+
+
+def test_unclicked_rows_are_drawn_once_or_each_epoch() -> None:
+    data = examples(3000)
+    drawn = {}
+    for method in ("uniform", "resample"):
+        settings = TRAINING.model_copy(update={"negatives": 0.25, "negative_method": method})
+        feed = Feed(InMemory(data), Encoder(SCHEMA), settings)
+        ready = Ready(data, Encoder(SCHEMA), settings, feed.source.facts)
+        drawn[method] = [set(ready.order(feed.random).tolist()) for _ in range(2)]
+    clicks = set(np.flatnonzero(data.label).tolist())
+    for epochs in drawn.values():
+        for rows in epochs:
+            assert clicks <= rows
+            assert len(rows) - len(clicks) == pytest.approx(0.25 * (3000 - len(clicks)), rel=0.15)
+    assert drawn["uniform"][0] == drawn["uniform"][1]
+    assert drawn["resample"][0] != drawn["resample"][1]
+
+
+def test_weights_must_be_numbers() -> None:
+    with pytest.raises(ContractBroken, match="weights"):
+        replace(examples(10), weight=np.full(10, np.nan))
