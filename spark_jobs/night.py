@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -46,6 +46,11 @@ class Night:
     def run(self) -> str:
         """The run's id, from the clock alone: the same night has the same id."""
         return run_id(self.as_of)
+
+    @property
+    def valid_from(self) -> int:
+        """Microseconds since 1970 where the days begin that choose a model."""
+        return int((self.as_of - timedelta(days=self.recipe.validation_days)).timestamp() * 1_000_000)
 
     @property
     def warehouse(self) -> Warehouse:

@@ -1,21 +1,25 @@
 """Step `score`: every item for every segment of every variant, into the `scores` table.
 
-Variants scored by the model share one grid: each distinct segment is scored once, then written for every variant that
-serves it. Items are put into a fixed number of partitions by their id and scored in blocks of a fixed size, so that the
-numbers are bit for bit the same however the tables before were partitioned.
+Variants scored by one checkpoint share one grid: each distinct segment is scored once, then written for every variant
+that serves it. A variant's checkpoint is the one promoted for it (`es-ranking models promote`), else the night's own.
+Items are put into a fixed number of partitions by their id and scored in blocks of a fixed size, so that the numbers
+are bit for bit the same however the tables before were partitioned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 from segments.catalogue import Catalogue
+from segments.errors import Refused
 from spark_jobs.models.checkpoint import from_parts, read_parts
 from spark_jobs.past_scores import SCORERS
+from spark_jobs.promoted import Promoted
 from spark_jobs.tables import schema_of
 
 if TYPE_CHECKING:
@@ -32,14 +36,19 @@ def run(night: Night) -> dict[str, object]:
     """Writes `scores`; returns rows by item kind and the pairs the grid scored.
 
     Raises:
-        Refused: no checkpoint, no features or no catalogue for this run.
+        Refused: no checkpoint, no features or no catalogue for this run; a promoted checkpoint that wants a field
+            this run's items do not have.
         ContractBroken: a checkpoint of another schema than the recipe's.
     """
     catalogue = Catalogue.load(night.folder("segments") / "catalogue.json")
     frames: list[DataFrame] = []
+    promoted: dict[str, str] = {}
     for kind in night.recipe.shelves:
         items = night.warehouse.read("item_features", night.run).where(F.col("item_kind") == kind)
-        frames.append(_model_scores(night, kind, items, catalogue))
+        for folder, variants in _checkpoints(night, kind).items():
+            if folder is not None:
+                promoted |= {f"{kind}/{variant}": str(folder) for variant in variants}
+            frames.append(_model_scores(night, kind, items, catalogue, variants, promoted=folder))
         for name, variant in night.recipe.variants.items():
             if variant.scorer == "model":
                 continue
@@ -56,22 +65,46 @@ def run(night: Night) -> dict[str, object]:
             )
     scores = reduce(lambda a, b: a.unionByName(b), frames)
     manifest = night.warehouse.write(scores, "scores", night.run)
-    return {"rows_out": manifest.rows, "segments": len(catalogue.segments), "variants": len(night.recipe.variants)}
+    figures: dict[str, object] = {
+        "rows_out": manifest.rows,
+        "segments": len(catalogue.segments),
+        "variants": len(night.recipe.variants),
+    }
+    return {**figures, "promoted": promoted} if promoted else figures
 
 
-def _model_scores(night: Night, kind: str, items: DataFrame, catalogue: Catalogue) -> DataFrame:
-    shelf = night.recipe.shelves[kind]
-    parts = read_parts(night.folder("models") / kind)
-    # A checkpoint of another schema is refused here, before a task meets it.
-    from_parts(*parts, schema=shelf.fields, where=str(night.folder("models") / kind))
-    served = [name for name, variant in night.recipe.variants.items() if variant.scorer == "model"]
+def _checkpoints(night: Night, kind: str) -> dict[Path | None, list[str]]:
+    """Promoted checkpoint, or None for the night's own → the variants it scores."""
+    registry = Promoted.read(night.work)
+    serving: dict[Path | None, list[str]] = {}
+    for name, variant in night.recipe.variants.items():
+        if variant.scorer == "model":
+            serving.setdefault(registry.checkpoint(kind, name), []).append(name)
+    return serving
+
+
+def _model_scores(
+    night: Night, kind: str, items: DataFrame, catalogue: Catalogue, served: list[str], *, promoted: Path | None
+) -> DataFrame:
+    folder = promoted or night.folder("models") / kind
+    parts = read_parts(folder)
+    # A checkpoint of another schema is refused here, before a task meets it; a promoted one has its own fields.
+    own = None if promoted else night.recipe.shelves[kind].fields
+    schema = from_parts(*parts, schema=own, where=str(folder)).schema
+    lacking = [field.name for field in schema.of_role("item") if field.name not in items.columns]
+    if promoted and lacking:
+        raise Refused(
+            f"the promoted checkpoint wants fields this run's items do not have: {', '.join(lacking)}",
+            where=str(folder),
+            hint=f"es-ranking models demote --surface {kind}",
+        )
     segments: dict[str, dict[str, str]] = {}
     serving: list[tuple[str, str]] = []
     for name in served:
         for segment in catalogue.segments_of(name):
             segments[segment.id] = dict(segment.values)
             serving.append((name, segment.id))
-    names = [field.name for field in shelf.fields.of_role("item") if field.name in items.columns]
+    names = [field.name for field in schema.of_role("item") if field.name in items.columns]
     ready = (
         items.select("item_id", *(name for name in names if name != "item_id"))
         .repartition(PARTITIONS, "item_id")

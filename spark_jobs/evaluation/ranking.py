@@ -35,7 +35,7 @@ def gauc_sums(beaten: F64, click_user: I64, users: int) -> UserSums:
 
 
 def visit_sums(place: I64, click_visit: I64, visit_user: I64, *, k: int, users: int) -> dict[str, UserSums]:
-    """`hit_ratio@k`, `recall@k` and `ndcg@k`, means over visits with clicks.
+    """`hit_ratio@k`, `recall@k`, `ndcg@k` and `mrr@k`, means over visits with clicks.
 
     Args:
         place: (clicks,) 1-based place of each click.
@@ -50,11 +50,14 @@ def visit_sums(place: I64, click_visit: I64, visit_user: I64, *, k: int, users: 
     inside = place <= k
     hits = np.bincount(index, inside, visits.size)
     gain = np.bincount(index, np.where(inside, 1.0 / np.log2(place + 1.0), 0.0), visits.size)
+    first = np.full(visits.size, np.inf)
+    np.minimum.at(first, index, place)
     ideal = np.cumsum(1.0 / np.log2(np.arange(1, k + 1) + 1.0))
     per_visit = {
         f"hit_ratio@{k}": (hits > 0) * 1.0,
         f"recall@{k}": hits / np.maximum(clicks, 1),
         f"ndcg@{k}": gain / ideal[np.minimum(np.maximum(clicks, 1), k) - 1],
+        f"mrr@{k}": np.where(first <= k, 1.0 / first, 0.0),
     }
     denominator = _sums(user, np.ones(user.size), users)
     return {name: UserSums(_sums(user, values, users), denominator) for name, values in per_visit.items()}

@@ -1,8 +1,9 @@
 """Every click judged against the whole list it was made in: its place, and how much of the list it beats.
 
 Formulas (r is the clicked item's place by score, ties by item hash; k the cut; C the visit's clicks): HR@k = 1[some
-r ≤ k]; recall@k = share of C with r ≤ k; NDCG@k = Σ_{r ≤ k} 1/log2(r + 1) over its ideal; gAUC = AUC within the visit
-weighted by its clicks, which is the mean over clicks of the share of unclicked items with a lower score (ties half).
+r ≤ k]; recall@k = share of C with r ≤ k; NDCG@k = Σ_{r ≤ k} 1/log2(r + 1) over its ideal; MRR@k = 1/r of the first
+click, 0 beyond k; gAUC = AUC within the visit weighted by its clicks, which is the mean over clicks of the share of
+unclicked items with a lower score (ties half).
 
 The list of a store and week is shown to many visits and scored once for each segment among them: the work is done by
 (list, segment), exactly, without writing the pairs down.
