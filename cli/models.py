@@ -10,6 +10,7 @@ import click
 from cli import models_look, models_many, models_serving
 from cli.nightly import DEFAULT_WAREHOUSE, absolute
 from cli.output import emit, output_option, stderr
+from spark_jobs.models.registry import MODELS
 
 
 @click.group("models")
@@ -40,7 +41,7 @@ for command in (models_many.sweep, models_many.ablate, models_many.compare, mode
 )
 @click.option("--label", required=True, help="Column of 0 and 1.")
 @click.option("--group", "group_column", help="Column of the visit (list, request, user): gives gAUC.")
-@click.option("--model", default="deepfm", show_default=True, help="deepfm, two_tower or logistic.")
+@click.option("--model", default="deepfm", show_default=True, help=f"{', '.join(MODELS)}.")
 @click.option("--config", type=click.Path(exists=True, path_type=Path), help="YAML: model, training, columns.")
 @output_option
 def fit(
@@ -79,7 +80,7 @@ def fit(
 @click.option("--source", "recipe", required=True, metavar="S", help="complete-journey, world, or a recipe YAML file.")
 @click.option("--run-date", metavar="D", help="The run's date; its UTC midnight is the only clock.")
 @click.option("--as-of", metavar="T", help="The clock as a UTC time, instead of --run-date.")
-@click.option("--model", metavar="M", help="deepfm, two_tower or logistic; without it the file's, else the recipe's.")
+@click.option("--model", metavar="M", help=f"{', '.join(MODELS)}; without it the file's, else the recipe's.")
 @click.option("--config", type=click.Path(exists=True, path_type=Path), help="YAML: model, fields, training, seeds.")
 @click.option("--shelf", metavar="K", help="product or banner; without it the file's, else product.")
 @click.option("--name", metavar="N", help="Folder of the results; without it the file's, else the model's kind.")
