@@ -51,14 +51,14 @@ def run(night: Night) -> dict[str, object]:
         night.log.info("train %s: %d examples", kind, len(examples))
         done = develop(
             shelf.model, shelf.fields, examples=examples, valid_from=valid_from, training=shelf.training,
-            unfinished=unfinished,
+            unfinished=unfinished, values=encoder.values(),
         )  # fmt: skip
         save(done.checkpoint, folder)
         shutil.rmtree(unfinished, ignore_errors=True)
         write_run(
             folder,
             settings={"model": shelf.model, "training": shelf.training, "fields": shelf.fields},
-            metrics=done.metrics,
+            metrics={**done.metrics, "segments": done.segments},
             curve=done.curve,
         )
         figures[kind] = finite({**done.metrics, "curve": done.curve})

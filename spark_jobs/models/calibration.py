@@ -103,21 +103,28 @@ def recentred(calibration: Calibration, logits: Doubles, label: Doubles, weight:
 def honest_figures(
     logits: Doubles, label: Doubles, weight: Doubles, user: Longs, *, method: Method = "platt"
 ) -> dict[str, float]:
-    """Figures of calibrated probabilities on users the calibration was not fitted on.
-
-    Users are cut in two by a hash; each half is judged with the calibration of the other, so every row is held out
-    once. Keys: ece, mean_ratio (predicted over observed), logloss, auc.
-    """
-    half = (stir(user.astype(np.uint64), salt=41) & np.uint64(1)).astype(bool)
-    chance = np.empty(len(logits), dtype=np.float64)
-    for here in (half, ~half):
-        chance[here] = calibrate(logits[~here], label[~here], weight[~here], method=method)(logits[here])
+    """Figures of `honest_chances`. Keys: ece, mean_ratio (predicted over observed), logloss, auc."""
+    chance = honest_chances(logits, label, weight, user, method=method)
     return {
         "ece": ece(label, chance, weight),
         "mean_ratio": mean_ratio(label, chance, weight),
         "logloss": logloss(label, chance, weight),
         "auc": auc(label, logits, weight),
     }
+
+
+def honest_chances(
+    logits: Doubles, label: Doubles, weight: Doubles, user: Longs, *, method: Method = "platt"
+) -> Doubles:
+    """Calibrated probabilities (n,) of users the calibration was not fitted on.
+
+    Users are cut in two by a hash; each half gets the calibration of the other, so every row is held out once.
+    """
+    half = (stir(user.astype(np.uint64), salt=41) & np.uint64(1)).astype(bool)
+    chance = np.empty(len(logits), dtype=np.float64)
+    for here in (half, ~half):
+        chance[here] = calibrate(logits[~here], label[~here], weight[~here], method=method)(logits[here])
+    return chance
 
 
 def _sigmoid(z: Doubles) -> Doubles:

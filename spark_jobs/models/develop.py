@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from segments.errors import Refused
+from spark_jobs.evaluation.segment_calibration import by_segment
 from spark_jobs.fields import FieldSchema
-from spark_jobs.models.calibration import Calibration, calibrate, honest_figures, recentred
+from spark_jobs.models.calibration import Calibration, calibrate, honest_chances, honest_figures, recentred
 from spark_jobs.models.checkpoint import Checkpoint
 from spark_jobs.models.encoding import Encoder
-from spark_jobs.models.examples import Examples
+from spark_jobs.models.examples import Doubles, Examples
 from spark_jobs.models.settings import ModelSettings
 from spark_jobs.models.stream import Stream
 from spark_jobs.models.training import fit, quality, refit, score_examples
@@ -25,16 +27,22 @@ DAY = 86_400_000_000  # microseconds
 
 @dataclass(frozen=True)
 class Developed:
-    """What a training leaves: the checkpoint to score with, figures, and the curve by epoch."""
+    """What a training leaves: the checkpoint to score with, figures, and the curve by epoch.
+
+    `segments`: by segment field and value, mean predicted over observed on the weeks that choose, see
+    `evaluation.segment_calibration`.
+    """
 
     checkpoint: Checkpoint
     metrics: dict[str, float]
     curve: list[dict[str, float]] = field(default_factory=list)
+    segments: dict[str, dict[str, dict[str, float | bool]]] = field(default_factory=dict)
 
 
 def develop(
     model: ModelSettings, schema: FieldSchema, *, examples: Examples | Stream, valid_from: int,
     training: TrainingSettings, unfinished: Path | None = None,
+    values: Mapping[str, Mapping[int, str]] | None = None,
 ) -> Developed:  # fmt: skip
     """Trains on examples before `valid_from`, chooses the epoch and calibrates on those after, refits on all.
 
@@ -50,6 +58,7 @@ def develop(
         training: the loop's settings.
         unfinished: where `checkpoint_every` keeps what a killed run goes on from; the caller removes it when it has
             saved the result.
+        values: what embedding rows are called in `segments` (`Encoder.values` of the encoder that read the examples).
 
     Raises:
         Refused: no examples, or all have the same label.
@@ -60,6 +69,7 @@ def develop(
     train, valid = _until(examples, valid_from), _since(examples, valid_from, training)
     metrics: dict[str, float] = {"examples": float(len(examples)), "clicks": _clicks(examples)}
     calibration, curve, epochs = Calibration(), [], training.epochs
+    segments: dict[str, dict[str, dict[str, float | bool]]] = {}
     if _usable(train) and _usable(valid):
         chosen = fit(model, Encoder(schema), train=train, valid=valid, settings=training,
                      folder=unfinished and unfinished / "choose")  # fmt: skip
@@ -74,6 +84,9 @@ def develop(
             "auc": figures["auc"],
             **{name: honest[name] for name in ("ece", "mean_ratio", "logloss")},
         }
+        chances = honest_chances(logits, valid.label, weight, valid.user, method=training.calibration)
+        segments = _by_segment(chosen.encoder, valid, chances, values or {})
+        metrics["segments_off"] = float(sum(bool(v["fails"]) for field in segments.values() for v in field.values()))
         curve, epochs = chosen.curve, chosen.epochs
         metrics["rows_per_second"] = float(np.median([point["rows_per_second"] for point in curve]))
     final = refit(model, Encoder(schema), train=examples, epochs=epochs, settings=training,
@@ -88,7 +101,19 @@ def develop(
     metrics |= {"epochs": float(epochs), "parameters": size, "seconds": time.perf_counter() - started}
     notes = {"metrics": dict(metrics)}
     checkpoint = Checkpoint(model, final.encoder, final.model, calibration, notes=notes, state=final.state)
-    return Developed(checkpoint, metrics, curve or final.curve)
+    return Developed(checkpoint, metrics, curve or final.curve, segments)
+
+
+def _by_segment(
+    encoder: Encoder, valid: Examples, chances: Doubles, values: Mapping[str, Mapping[int, str]]
+) -> dict[str, dict[str, dict[str, float | bool]]]:
+    found = {}
+    for column in np.flatnonzero(encoder.roles("segment")).tolist():
+        name = encoder.categorical[column].name
+        heard = by_segment(valid.label, chances, 1.0 / valid.rate, person=valid.user, segment=valid.rows[:, column],
+                           names=values.get(name, {}))  # fmt: skip
+        found[name] = {value: each.to_dict() for value, each in heard.items()}
+    return found
 
 
 def _usable(examples: Examples | Stream) -> bool:

@@ -59,6 +59,16 @@ class Encoder:
         found.seen, found.knots = self.seen.copy(), self.knots.copy()
         return found
 
+    def values(self) -> dict[str, dict[int, str]]:
+        """By categorical field, what has been encoded here: embedding row → value, several that share one joined."""
+        found: dict[str, dict[int, str]] = {}
+        for f, (name, memory) in enumerate(self._memory.items()):
+            rows: dict[int, list[str]] = {int(self.neutral[f]): ["any"]}
+            for value, row in memory.items():
+                rows.setdefault(row, []).append(value)
+            found[name] = {row: "/".join(sorted(values)) for row, values in rows.items()}
+        return found
+
     def roles(self, *roles: Role) -> NDArray[np.bool_]:
         """Which categorical columns have one of the roles, (C,)."""
         return np.array([field.role in roles for field in self.categorical], dtype=np.bool_)

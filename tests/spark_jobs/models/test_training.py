@@ -88,6 +88,10 @@ def test_develop_refits_on_everything_and_is_calibrated() -> None:
     assert done.metrics["valid_examples"] == (data.time >= border).sum()
     assert 0.9 < done.metrics["mean_ratio"] < 1.1
     assert done.metrics["epochs"] >= 1
+    assert set(done.segments) == {"taste", "age"}
+    rows = [sum(int(value["rows"]) for value in field.values()) for field in done.segments.values()]
+    assert rows == [done.metrics["valid_examples"]] * 2
+    assert done.metrics["segments_off"] == 0, "the world is what the network can learn"
     # An item seen only after the border is known to the refitted network.
     only_late = data.where(data.time >= border)
     assert done.checkpoint.encoder.seen[only_late.rows].all()
