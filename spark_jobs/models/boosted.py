@@ -3,7 +3,7 @@
     logit = start + Σ_t tree_t(x),   x = x_item + x_viewer
 
 A field value enters as its click rate and count (log odds and log; Micci-Barreca, SIGKDD Explorations 2001), and, where
-the field has few buckets, as a category; numbers and vectors as they are. Each side fills its own columns of x and
+the field has few values, as a category; numbers and vectors as they are. Each side fills its own columns of x and
 leaves zeros in the other's, so that the trees are the `tail` over a sum, as a network's deep part is: the grid scores
 the expanded rows block by block. Neutral values are missing to the trees; values never seen are a value of their own.
 """

@@ -30,7 +30,7 @@ class BoostedSettings(Settings):
     rows: float = Setting(default=0.8, gt=0.0, le=1.0, description="share of the rows a tree sees")
     columns: float = Setting(default=0.8, gt=0.0, le=1.0, description="share of the columns a tree sees")
     most_categories: int = Setting(
-        default=256, ge=0, description="fields with at most so many buckets are also split category by category"
+        default=256, ge=0, description="fields with at most so many values are also split category by category"
     )
     prior_clicks: float = Setting(default=5.0, gt=0.0, description="clicks at the overall rate added to a value's own")
 

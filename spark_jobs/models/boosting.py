@@ -36,6 +36,11 @@ class Boosting:
 
     def __init__(self, model: Boosted, encoder: Encoder, examples: Examples, settings: TrainingSettings) -> None:
         xgboost = library()
+        self.trees = model.tail
+        assert isinstance(self.trees, Trees)
+        if self.trees.booster is not None:
+            # The rates its trees ask for are those of the examples they were grown on.
+            raise UsageError("boosted trees are trained afresh, not continued", where="model", hint="kind: deepfm")
         self.model, self.steps, self.n = model, 0, len(examples)
         chosen = model.settings
         ranked = chosen.objective == "rank:ndcg"
@@ -76,9 +81,7 @@ class Boosting:
             self.booster.update(self.data, self.steps)
             self.steps += 1
         told = float(str(self.booster.eval(self.data)).rsplit(":", 1)[1])
-        trees = self.model.tail
-        assert isinstance(trees, Trees)
-        trees.booster = self.booster.copy()
+        self.trees.booster = self.booster.copy()
         seconds = time.perf_counter() - started
         loss = 1.0 - told if self.model.settings.objective == "rank:ndcg" else told
         return {"train_loss": loss, "rows_per_second": self.n / seconds, "seconds": seconds}
@@ -96,9 +99,10 @@ class Boosting:
                 counts[:, first : first + size] = np.bincount(place, each, FOLDS * size).reshape(FOLDS, size)
         category = np.full(rows, np.nan)
         for f, field in enumerate(encoder.categorical):
-            if field.buckets <= settings.most_categories:
-                first = int(encoder.out_of_vocabulary[f])
-                category[first : first + field.buckets + 2] = np.arange(field.buckets + 2)
+            first = int(encoder.out_of_vocabulary[f])
+            met = first + np.flatnonzero(encoder.seen[first : first + field.buckets + 2])
+            if len(met) - 2 <= settings.most_categories:
+                category[met] = np.arange(len(met))
         hidden = encoder.neutral.tolist()
         if settings.position is not None:
             for f in (f for f, field in enumerate(encoder.categorical) if field.name == settings.position):
@@ -133,11 +137,10 @@ class _Blocks:
         self.fold = torch.from_numpy(fold)
         position = model.settings.position
         self.unread = [f for f, field in enumerate(encoder.numeric) if field.name == position]
-        kinds = ["q"] * model.width
-        for f, field in enumerate(encoder.categorical):
-            if field.buckets <= model.settings.most_categories:
-                kinds[CODES * f + 2] = "c"
-        self.kinds = kinds
+        self.kinds = ["q"] * model.width
+        for f, first in enumerate(encoder.out_of_vocabulary.tolist()):
+            if not np.isnan(model.get_buffer("coded")[first, CODES - 1].item()):
+                self.kinds[CODES * f + CODES - 1] = "c"
         # A visit stays in one block.
         group = examples.group
         starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
