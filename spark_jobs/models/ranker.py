@@ -4,9 +4,10 @@ For an item i and a viewer s (a segment's row, or one impression's segment, cont
 
     logit(i, s) = b_i + b_s + <v_i, v_s> + tail(h_i + h_s)
 
-Logistic regression has only b, two towers have b and v, DeepFM has all three: FM's pairwise term between the two sides
-is a dot product of sums of embeddings, and a deep part's first layer is a sum of an item half and a viewer half. Each
-part is computed once an item or once a segment; `grid.py` combines them into all pairs, exactly.
+Logistic regression has only b, FM, FwFM and two towers have b and v, a deep network has h as well: FM's pairwise term
+between the two sides is a dot product of sums of embeddings, a deep part's first layer is a sum of an item half and a
+viewer half, and so are the first products of DCN's crosses. Each part is computed once an item or once a segment;
+`grid.py` combines them into all pairs, exactly.
 """
 
 from __future__ import annotations
