@@ -36,9 +36,10 @@ class Boosting:
 
     def __init__(self, model: Boosted, encoder: Encoder, examples: Examples, settings: TrainingSettings) -> None:
         xgboost = library()
-        self.trees = model.tail
-        assert isinstance(self.trees, Trees)
-        if self.trees.booster is not None:
+        trees = model.tail
+        assert isinstance(trees, Trees)
+        self.trees = trees
+        if trees.booster is not None:
             # The rates its trees ask for are those of the examples they were grown on.
             raise UsageError("boosted trees are trained afresh, not continued", where="model", hint="kind: deepfm")
         self.model, self.steps, self.n = model, 0, len(examples)

@@ -25,7 +25,7 @@ class Mixture(Body):
         self.experts = Experts(self.count, settings.hidden, dropout=settings.dropout)
 
     def forward(self, sums: Tensor) -> Tensor:
-        inside, gates = sums.split([self.count * self.width, self.tasks * self.count], 1)
+        inside, gates = torch.split(sums, [self.count * self.width, self.tasks * self.count], 1)
         experts = self.experts(inside.reshape(-1, self.count, self.width).transpose(0, 1))
         shares = gates.reshape(-1, self.tasks, self.count).softmax(2)
         return torch.einsum("nte,enw->tnw", shares, experts)

@@ -73,7 +73,7 @@ class Heads(nn.Module):
 
     def each(self, hidden: Tensor) -> Tensor:
         """Log odds of each task, less the network's constant, (n, tasks); the click's first."""
-        found = self.body(hidden[:, :-1])
+        found: Tensor = self.body(hidden[:, :-1])
         for depth, layer in enumerate(self.tower):
             found = layer(self.dropout(found if depth == 0 else found.relu()))
         return found.squeeze(2).T + hidden[:, -1:] * self.linear

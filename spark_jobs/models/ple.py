@@ -31,8 +31,8 @@ class Level(nn.Module):
     def forward(self, of_tasks: Tensor, of_shared: Tensor) -> tuple[Tensor, Tensor | None]:
         """From first layers (tasks, n, task_inputs) and (n, shared_inputs) to mixtures (tasks, n, w) and (n, w)."""
         n = of_shared.shape[0]
-        own, gates = of_tasks.split([self.own * self.width, self.own + self.shared], 2)
-        common, gate = of_shared.split([self.shared * self.width, 0 if self.last else self.every], 1)
+        own, gates = torch.split(of_tasks, [self.own * self.width, self.own + self.shared], 2)
+        common, gate = torch.split(of_shared, [self.shared * self.width, 0 if self.last else self.every], 1)
         own = own.reshape(self.tasks, n, self.own, self.width).transpose(1, 2).reshape(-1, n, self.width)
         common = common.reshape(n, self.shared, self.width).transpose(0, 1)
         experts = self.experts(torch.cat([own, common]))
@@ -53,6 +53,7 @@ class Extraction(Body):
         self.levels = nn.ModuleList(Level(settings, last=level == depth - 1) for level in range(depth))
         lowest, width = self.levels[0], settings.hidden[-1]
         assert isinstance(lowest, Level)
+        self.tasks = lowest.tasks
         self.split = [lowest.tasks * lowest.task_inputs, lowest.shared_inputs]
         self.first = sum(self.split)
         above = [level for level in self.levels if level is not lowest and isinstance(level, Level)]
@@ -60,9 +61,8 @@ class Extraction(Body):
         self.of_shared = nn.ModuleList(xavier(nn.Linear(width, level.shared_inputs)) for level in above)
 
     def forward(self, sums: Tensor) -> Tensor:
-        lowest = self.levels[0]
-        of_tasks, of_shared = sums.split(self.split, 1)
-        tasks, shared = lowest(of_tasks.reshape(len(sums), lowest.tasks, -1).transpose(0, 1), of_shared)
+        of_tasks, of_shared = torch.split(sums, self.split, 1)
+        tasks, shared = self.levels[0](of_tasks.reshape(len(sums), self.tasks, -1).transpose(0, 1), of_shared)
         for level, task_layer, shared_layer in zip(list(self.levels)[1:], self.of_tasks, self.of_shared, strict=True):
             tasks, shared = level(task_layer(tasks), shared_layer(shared))
         found: Tensor = tasks

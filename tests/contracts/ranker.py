@@ -128,7 +128,7 @@ class RankerContract:
         after.train()
         label, tasks = torch.from_numpy(data.label).float()[:256], data.tasks
         known = None if tasks is None else torch.from_numpy(tasks[:256])
-        after.objective(Tensors(data, encoder).batch(slice(0, 256)), Targets(label, tasks=known)).backward()
+        after.objective(Tensors(data, encoder).batch(slice(0, 256)), Targets(label, tasks=known)).backward()  # type: ignore[no-untyped-call]
         for name, parameter in after.named_parameters():
             assert parameter.grad is not None, f"{name} has no gradient"
             assert not torch.equal(before[name], parameter), f"{name} did not change"
