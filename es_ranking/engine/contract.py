@@ -106,6 +106,12 @@ class Engine(Protocol):
     def create_index(self, index: str, body: Body) -> None:
         """Settings, mappings, aliases. `Conflict` if it exists."""
 
+    def clone_index(self, source: str, target: str, body: Body) -> None:
+        """A second index with the source's documents and mapping; settings and aliases are the body's.
+
+        The source must be closed to writes (`index.blocks.write`), the clone is open. `Conflict` if it exists.
+        """
+
     def delete_index(self, index: str, *, missing_ok: bool = False) -> None:
         """One index by its own name; patterns are refused."""
 

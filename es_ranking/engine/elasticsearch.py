@@ -143,6 +143,11 @@ class ElasticsearchEngine:
     def create_index(self, index: str, body: Body) -> None:
         self._once("PUT", f"/{_path(index)}", body)
 
+    def clone_index(self, source: str, target: str, body: Body) -> None:
+        settings = {**body.get("settings", {}), "index.blocks.write": None}
+        limit = max(120.0, self.config.timeout_seconds)
+        self._once("PUT", f"/{_path(source)}/_clone/{_path(target)}", {**body, "settings": settings}, timeout=limit)
+
     def delete_index(self, index: str, *, missing_ok: bool = False) -> None:
         if any(sign in index for sign in "*,?") or index == "_all":
             raise ValueError(f"delete one index by its own name, not {index!r}")

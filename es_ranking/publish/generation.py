@@ -86,6 +86,7 @@ class GenerationMeta:
         rank_fields: variant → segments.
         catalogue: `segments.catalogue.Catalogue` as JSON.
         documents: how many documents it must hold.
+        night: run of the whole night that this generation brings up to date; empty for a whole night's own.
     """
 
     generation: str
@@ -97,6 +98,7 @@ class GenerationMeta:
     rank_fields: dict[str, list[str]]
     catalogue: dict[str, Any]
     documents: int
+    night: str = ""
 
     def to_meta(self) -> dict[str, Any]:
         """The mapping's `_meta`."""
@@ -134,6 +136,7 @@ class Published:
             "as_of": self.meta.as_of,
             "state": "serving" if self.serving else "half-written" if self.half else "kept",
             "documents": self.meta.documents,
+            "night": self.meta.night or self.meta.run,
             "rank_fields": sum(len(segments) for segments in self.meta.rank_fields.values()),
         }
 

@@ -44,6 +44,7 @@ class PublishPlan:
         bytes_needed: disk the new generation takes while it is written, estimated.
         bytes_free: disk the engine has, None if it does not tell.
         seconds: expected time of the writing, estimated.
+        clones: alias → index the new one begins as a copy of; empty where everything is written.
     """
 
     generation: str
@@ -64,6 +65,7 @@ class PublishPlan:
     sweeps: tuple[str, ...] = ()
     retires: tuple[str, ...] = ()
     bodies: dict[str, Any] = field(default_factory=dict, repr=False)
+    clones: dict[str, str] = field(default_factory=dict)
 
     @property
     def target(self) -> Generation:

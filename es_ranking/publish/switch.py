@@ -89,7 +89,11 @@ def begin(engine: Engine, plan: PublishPlan) -> Targets:
     # The main index first: it is what tells that a generation exists, so its side indices are never orphans.
     for alias in (plan.alias, why_alias(plan.alias), users_alias(plan.alias)):
         index = plan.indices[alias]
-        engine.create_index(index, {**plan.bodies[alias], "aliases": {index + WRITING: {}}})
+        body = {**plan.bodies[alias], "aliases": {index + WRITING: {}}}
+        if alias in plan.clones:
+            _clone(engine, plan.clones[alias], index, body)
+        else:
+            engine.create_index(index, body)
     return targets_of(plan)
 
 
@@ -154,6 +158,13 @@ def remove(engine: Engine, generation: Generation) -> None:
     """Deletes a generation's indices, the main one last: while it is there, the others are known."""
     for index in (generation.users_index, generation.why_index, generation.index):
         engine.delete_index(index, missing_ok=True)
+
+
+def _clone(engine: Engine, source: str, index: str, body: Mapping[str, Any]) -> None:
+    # What has been copied is never written again, so its seal may stay: reading, rolling back and deleting need none.
+    engine.put_settings(source, {"index.blocks.write": True})
+    engine.clone_index(source, index, {key: value for key, value in body.items() if key != "mappings"})
+    engine.put_mapping(index, {"_meta": body["mappings"]["_meta"]})
 
 
 def _reconcile(engine: Engine, plan: PublishPlan, *, refused: int) -> int:
