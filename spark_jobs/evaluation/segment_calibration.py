@@ -68,7 +68,7 @@ def by_segment(
     # Sums by (segment, person) once: a resample then touches people, not rows.
     pairs, of_row = np.unique(which.astype(np.int64) * len(people) + who, return_inverse=True)
     of_segment, of_person = pairs // len(people), pairs % len(people)
-    predicted, observed = (np.bincount(of_row, w * values, len(pairs)) for values in (q, y))
+    predicted, observed = _sums(of_row, w * q), _sums(of_row, w * y)
     random = np.random.default_rng(seed)
     even = np.full(len(people), 1.0 / len(people))
     samples = np.empty((draws, len(kinds)))
@@ -97,8 +97,8 @@ def by_segment(
     return found
 
 
-def _sums(of_segment: NDArray[np.int64], values: F64) -> F64:
-    return np.asarray(np.bincount(of_segment, values), dtype=np.float64)
+def _sums(group: NDArray[np.int64], values: F64) -> F64:
+    return np.asarray(np.bincount(group, values), dtype=np.float64)
 
 
 def _ratio(predicted: F64, observed: F64) -> F64:

@@ -53,18 +53,18 @@ class Optimiser:
             loss = self.network.objective(batch, targets)
             loss.backward()  # type: ignore[no-untyped-call]
             self._regularise(self.tables)
-            torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.clip)
+            self._clip([*self.parameters.values()])
             self.adam.step()
             return loss.detach()
         chosen, batch = self.rows.choose(batch)
-        small = {name: table.detach()[chosen].requires_grad_() for name, table in self.tables.items()}
+        small = {name: table.detach().index_select(0, chosen).requires_grad_() for name, table in self.tables.items()}
         given = {f"network.{name}": table for name, table in small.items()}
         given |= {f"network.{name}": chosen for name, _ in self.network.named_buffers() if name == "numbered"}
         loss = cast(Tensor, functional_call(self.whole, given, (batch, targets), strict=False))
         loss.backward()  # type: ignore[no-untyped-call]
         self._regularise(small)
         dense = [value for name, value in self.parameters.items() if name not in small]
-        torch.nn.utils.clip_grad_norm_([*dense, *small.values()], self.settings.clip)
+        self._clip([*dense, *small.values()])
         self.adam.step()
         self.rows.step(chosen, small, rate=self.settings.table_rate * rate, decay=self.settings.weight_decay)
         return loss.detach()
@@ -85,6 +85,13 @@ class Optimiser:
                 self.adam.state[parameter] = own
             if self.rows is not None and name in self.rows.sums and f"{name}.sum" in state:
                 self.rows.sums[name].copy_(state[f"{name}.sum"])
+
+    def _clip(self, parameters: list[Tensor] | list[nn.Parameter]) -> None:
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        # Dividing by 1 would read and write a whole table; a GPU would have to wait for the answer.
+        if norm.device.type != "cpu" or norm.item() > self.settings.clip:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.settings.clip, norm)
 
     def _regularise(self, tables: dict[str, Tensor] | dict[str, nn.Parameter]) -> None:
         if self.settings.emb_reg:
@@ -122,8 +129,8 @@ class _Rows:
                     continue
                 if decay:
                     gradient.add_(rows, alpha=decay)
-                total = self.sums[name][chosen] + gradient.square().mean(1)
-                self.sums[name][chosen] = total
+                total = self.sums[name].index_select(0, chosen) + gradient.square().mean(1)
+                self.sums[name].index_copy_(0, chosen, total)
                 moved = rows - gradient * (rate / (total.sqrt() + EPSILON))[:, None]
                 self.tables[name].index_copy_(0, chosen, moved)
 
