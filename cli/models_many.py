@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from spark_jobs.experiment_settings import Trial
     from spark_jobs.sweep_settings import Ablation, Sweep
 
+SHOWN = ("gauc", "hit_ratio@20", "ndcg@20", "mrr@20")  # what a screen has room for; --output json has all
+
 jobs_option = click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 track_option = click.option("--track", type=click.Choice(["mlflow"]), help="Log each trial there as well.")
 
@@ -142,7 +144,7 @@ def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
     lines = []
     for row in report["rows"]:
         line: dict[str, Any] = {"run": row["name"], "seeds": len(row["seeds"])}
-        for name in report["metrics"]:
+        for name in (name for name in SHOWN if name in report["metrics"]):
             value = row[name]
             half = "" if value["low"] is None else f" ±{(value['high'] - value['low']) / 2:.4f}"
             line[name] = f"{value['value']:.4f}{half}{' *' if name in row['best'] else ''}"

@@ -59,17 +59,18 @@ worlds = st.integers(0, 10**6).map(World)
 
 @settings(max_examples=150, deadline=None)
 @given(world=worlds, k=st.sampled_from([1, 3, 20]))
-def test_hit_ratio_recall_and_ndcg_follow_their_formulas(world: World, k: int) -> None:
-    hits, recalls, gains = [], [], []
+def test_hit_ratio_recall_ndcg_and_mrr_follow_their_formulas(world: World, k: int) -> None:
+    hits, recalls, gains, firsts = [], [], [], []
     for _, ranked, clicked in world.each():
         top = ranked[:k]
         hits.append(float(bool(set(top) & clicked)))
         recalls.append(len(set(top) & clicked) / len(clicked))
+        firsts.append(next((1 / p for p, item in enumerate(top, start=1) if item in clicked), 0.0))
         gain = sum(1 / np.log2(p + 2) for p, item in enumerate(top) if item in clicked)
         gains.append(gain / sum(1 / np.log2(p + 2) for p in range(min(k, len(clicked)))))
     placed = judge_clicks(world.visits, world.grid, world.segment_of, world.kind)
     sums = visit_sums(placed.place, world.visits.click_visit, world.user_of, k=k, users=4)
-    for name, expected in (("hit_ratio", hits), ("recall", recalls), ("ndcg", gains)):
+    for name, expected in (("hit_ratio", hits), ("recall", recalls), ("ndcg", gains), ("mrr", firsts)):
         value = sums[f"{name}@{k}"].value
         assert np.isnan(value) if not expected else value == pytest.approx(np.mean(expected))
 
