@@ -50,7 +50,8 @@ def test_promote_score_demote_score(spark: SparkSession, tmp_path: Path) -> None
     figures = score.run(night)
     assert list(figures["promoted"]) == ["product/B"]  # type: ignore[call-overload]
     assert set(scores_of(night, "product", "B", "d_a").values()) == {0.5}
-    assert scores_of(night, "product", "B0", "all") == own["B0"], "the other variant keeps the night's own"
+    # The other variant keeps the night's own; a grid of fewer segments rounds its last bits otherwise.
+    assert scores_of(night, "product", "B0", "all") == pytest.approx(own["B0"], rel=1e-5)
     assert scores_of(night, "product", "A", "all") == own["A"]
 
     # Everything promoted: the night's own is not even looked for.
