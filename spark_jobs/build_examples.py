@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from segments.errors import Refused, UsageError
+from spark_jobs.features.acts import act_labels
 from spark_jobs.features.columns import (
     context_columns,
     history_fields,
@@ -92,9 +93,12 @@ def _examples(night: Night, kind: str, history: DataFrame | None) -> DataFrame:
     clicked = clicked.withColumn("label", F.lit(1.0)).hint("shuffle_hash")
     labelled = _shown(night, kind).join(clicked, ["request_id", "item_id"], "left")
     tasks = tasks_of(night.recipe.shelves[kind].model)
+    for task in tasks:
+        if task not in EVENT_KINDS:
+            raise UsageError.unknown("task", task, EVENT_KINDS, where="model.tasks")
     if tasks:
-        acted = _acted(events, tasks, night).hint("shuffle_hash")
-        labelled = labelled.join(acted, ["request_id", "item_id"], "left")
+        acted = act_labels(events, tasks, as_of=night.as_of, long_dwell_seconds=settings.long_dwell_seconds)
+        labelled = labelled.join(acted.hint("shuffle_hash"), ["request_id", "item_id"], "left")
     rows = labelled.select(
         *(name for name in BASE if name != "label"),
         *(F.coalesce(name, F.lit(0.0)).alias(name) for name in ("label", *(f"label_{task}" for task in tasks))),
@@ -109,20 +113,6 @@ def _examples(night: Night, kind: str, history: DataFrame | None) -> DataFrame:
     rows = rows.join(F.broadcast(_item_fields(night, kind)), "item_id", "left")
     fields = [field.name for field in schema.fields if field.name in rows.columns]
     return rows.select(*BASE, *(f"label_{task}" for task in tasks), *fields)
-
-
-def _acted(events: DataFrame, tasks: tuple[str, ...], night: Night) -> DataFrame:
-    """(request_id, item_id, label_<task> …): 1 where the item had such an event in the request, before the clock."""
-    for task in tasks:
-        if task not in EVENT_KINDS:
-            raise UsageError.unknown("task", task, EVENT_KINDS, where="model.tasks")
-    long = F.col("dwell_ms") >= 1000.0 * night.recipe.features.long_dwell_seconds
-    done = {task: (F.col("kind") == task) & (long if task == "dwell" else F.lit(True)) for task in tasks}
-    return (
-        events.where(F.col("kind").isin(*tasks) & (F.col("ts") < clock(night.as_of)))
-        .groupBy("request_id", "item_id")
-        .agg(*(F.max(F.when(done[task], 1.0)).alias(f"label_{task}") for task in tasks))
-    )
 
 
 def _candidates(night: Night, kind: str, history: DataFrame | None) -> DataFrame:
