@@ -140,15 +140,15 @@ def train(
 
 
 def _rows(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """One line a contestant; the gap to the product rate with its interval."""
+    """One line a contestant, as wide as a terminal; the gap to the product rate with its interval."""
     rows = []
     for name, values in report["metrics"].items():
         gap = values["differences"].get("product_rate", {}).get("gauc")
         rows.append(
             {
                 "variant": name,
-                **{key: values[key] for key in ("gauc", "auc", "hit_ratio@20", "recall@20", "ndcg@20")},
-                "predicted/observed": report["calibration"].get(name, {}).get("ratio"),
+                **{key: values[key] for key in ("gauc", "recall@20", "ndcg@20")},
+                "ratio": report["calibration"].get(name, {}).get("ratio"),
                 "gauc − product_rate": "{:+.4f} [{:+.4f}, {:+.4f}]".format(*gap) if gap else None,
             }
         )
