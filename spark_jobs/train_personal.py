@@ -50,8 +50,8 @@ def run(night: Night) -> dict[str, object]:
     schema = FieldSchema(fields=(*shelf.fields.fields, *own_fields(levels)))
     past = _past(night, levels)
     encoder = Encoder(schema)
-    folder, tasks = night.warehouse.folder("examples", night.run), tasks_of(shelf.model)
-    table = read_table(folder, Encoder(shelf.fields), item_kind=KIND, tasks=tasks)
+    written, tasks = night.warehouse.folder("examples", night.run), tasks_of(shelf.model)
+    table = read_table(written, Encoder(shelf.fields), item_kind=KIND, tasks=tasks)
     at = np.asarray(table.column("request_at").cast(pa.timestamp("us")).cast(pa.int64()).to_numpy())
     now = int(night.as_of.timestamp() * 1_000_000)
     table, at = table.filter(pa.array(at < now)), at[at < now]
