@@ -128,7 +128,13 @@ def honest_chances(
 
 
 def _sigmoid(z: Doubles) -> Doubles:
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * z)), dtype=np.float64)
+    # In place: it runs over every pair of the grid, where fresh arrays and tanh cost three times as much.
+    found = np.array(z, dtype=np.float64)
+    np.negative(found, out=found)
+    with np.errstate(over="ignore"):  # exp of more than 709 is infinite, and its probability 0
+        np.exp(found, out=found)
+    found += 1.0
+    return np.asarray(np.reciprocal(found, out=found))
 
 
 def _platt(logits: Doubles, label: Doubles, weight: Doubles, *, slope_fixed: bool) -> Calibration:
