@@ -68,9 +68,9 @@ def rates_before(
 
     Columns: `<level>_rate` (smoothed clicks over impressions to date), `<level>_rate_<n>d`, `<level>_impressions`,
     `<level>_impressions_<n>d`, `<level>_purchases_<n>d`, and `<level>_purchases_a_day` (to date, and half a purchase,
-    over the days since anything was known: unlike a total it does not grow with the calendar). A rate is (c + r·k) / (i + k) with k prior impressions at
-    the rate r: of the level above (an item's type) where `asked` tells it as `prior`, else the overall rate known at
-    that moment. A recent rate is drawn to the rate to date.
+    over the days since anything was known: unlike a total it does not grow with the calendar). A rate is
+    (c + r·k) / (i + k) with k prior impressions at the rate r: of the level above (an item's type) where `asked` tells
+    it as `prior`, else the overall rate known at that moment. A recent rate is drawn to the rate to date.
 
     Args:
         counts: `key`, `known_at`, and `impressions`, `clicks`, `purchases` in millionths (see `known_counts`).
@@ -119,7 +119,7 @@ def _changes(daily: DataFrame, windows: Sequence[int]) -> DataFrame:
 
 
 def _overall(daily: DataFrame, asked: DataFrame) -> DataFrame:
-    """Of everything known at each moment: the click rate (half a click in a thousand before anything is known), days."""
+    """By moment, of everything known: the click rate (half a click in a thousand before anything is), and the days."""
     totals = daily.groupBy("known_at").agg(*(F.sum(name).alias(name) for name in COUNTS))
     moments = asked.select("moment").distinct()
     joined = moments.join(F.broadcast(totals), F.col("known_at") <= F.col("moment"), "left").groupBy("moment")
