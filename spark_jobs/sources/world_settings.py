@@ -30,7 +30,7 @@ class WorldSettings(Settings):
     taste: float = Setting(
         default=3.0,
         ge=1,
-        description="a segment clicks a quarter of the brands so much more, and another quarter so much less",
+        description="a segment clicks a brand up to so much more or less: a multiplier from 1 / taste to taste",
     )
     personal_taste: float = Setting(default=1.5, ge=1, description="click multiplier of a user for two own brands")
     grade_taste: float = Setting(default=1.3, ge=1, description="click multiplier of a grade for its third of prices")

@@ -89,12 +89,16 @@ class Truth:
         return self.grade * 1000 + self._choice("points", np.arange(self.settings.users), 1000)
 
     def taste(self, day: int) -> Floats:
-        """Click multipliers (segments, brands) of a day: a quarter `taste`, a quarter 1 / `taste`, the others 1."""
+        """Click multipliers (segments, brands) of a day, log-uniform from 1 / `taste` to `taste`.
+
+        Graded, so that preferences have a rank: of a few levels, whoever finds them all would still guess the order
+        within each.
+        """
         segments, brands = len(self.segment_names), self.settings.brands
         epoch = day // self.settings.drift_days if self.settings.drift_days else 0
         source = (np.arange(brands) - epoch) % brands
         u = self.pair_draw("taste", np.arange(segments)[:, None], source[None, :])
-        return np.where(u < 0.25, self.settings.taste, np.where(u < 0.5, 1 / self.settings.taste, 1.0))
+        return np.asarray(self.settings.taste ** (2.0 * u - 1.0), dtype=np.float64)
 
     def click_probability(self, users: Ints, shelf: Shelf, items: Ints, *, day: int) -> Floats:
         """Of users[i] on items[i] in the first position (arrays broadcast against each other)."""

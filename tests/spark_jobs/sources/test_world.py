@@ -111,9 +111,13 @@ def test_segment_rates_are_the_mean_over_users() -> None:
     assert rates[segment, 5] == pytest.approx(np.mean(by_hand))
     cells = truth.cell_click_rate(truth.products, 0)
     assert cells.shape == (10, SMALL.brands)
-    # What is planted is what comes out: preferred brands are clicked more than disliked ones, in every segment.
-    taste = truth.taste(0)
-    liked, disliked = cells[taste > 1], cells[taste < 1]
+    # What is planted is what comes out: in every segment, liked brands are clicked more than disliked ones.
+    taste, limit = truth.taste(0), SMALL.taste
+    assert taste.min() >= 1 / limit
+    assert taste.max() <= limit
+    liked, disliked = cells[taste > limit**0.5], cells[taste < limit**-0.5]
+    assert liked.size > 10
+    assert disliked.size > 10
     assert np.nanmin(liked) > np.nanmax(disliked)
 
 
