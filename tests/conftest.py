@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.es_ranking.publish.shop import Publisher
 
 
-# The networks of tests are small: threads that meet after every step cost more than they give, beside Spark most of all.
+# Networks of tests are small: threads that meet after every step cost more than they give, beside Spark most of all.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # At a developer's desk hypothesis looks for new cases; a landing must not depend on luck.
