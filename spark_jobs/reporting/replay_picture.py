@@ -25,7 +25,7 @@ def draw(days: Sequence[Mapping[str, Any]], path: Path, *, drift_days: int) -> N
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13.5, 3.8), layout="constrained")
+    figure = Figure(figsize=(13.5, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     numbers = [line["day"] for line in days]
     for place, (name, title) in enumerate(PANELS, start=1):
@@ -40,9 +40,10 @@ def draw(days: Sequence[Mapping[str, Any]], path: Path, *, drift_days: int) -> N
         if name == "ctr_served":
             best = np.array([line["best_ctr"] for line in days]).mean(axis=1)
             axis.plot(numbers, best, color="#1c2330", linestyle=":", label="the truth itself")
-            axis.legend(frameon=False, fontsize=8)
+            figure.legend(loc="outside lower center", ncols=len(COLOURS) + 1, frameon=False, fontsize=9)
         axis.set_title(title, loc="left", fontsize=10)
         axis.set_xlabel("day")
+        axis.set_xticks(numbers)
         axis.spines[["top", "right"]].set_visible(False)
     fresh = path.with_name(f"{path.stem}.{os.getpid()}.tmp.png")
     figure.savefig(fresh, dpi=110)
