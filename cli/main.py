@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("cli.doctor", "command", "Check versions, engine, Redis, aliases and generations."),
     "explain": ("cli.explain", "command", "Why an item stands where it stands."),
     "generations": ("cli.generations", "generations", "List published generations."),
+    "hourly": ("cli.hourly", "group", "Bring the served ranks up to date between two nights."),
     "jobs": ("cli.jobs", "group", "Package the batch steps for spark-submit."),
     "models": ("cli.models", "group", "Fit, train and judge ranking models."),
     "nightly": ("cli.nightly", "group", "Run the nightly job, whole or by step."),

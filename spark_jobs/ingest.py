@@ -28,6 +28,8 @@ def run(night: Night) -> dict[str, object]:
         Refused: there are no events before the clock, or none on the day that ends at it.
         ContractBroken: the source's data is not what it should be.
     """
+    # An hour of the same clock may have left its own: a night scores everything.
+    night.warehouse.drop("changes", night.run)
     source = build_source(night.recipe.source)
     frames = source.tables(night.spark, night.as_of)
     try:

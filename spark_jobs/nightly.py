@@ -10,11 +10,14 @@ from spark_jobs.night import Night, Step, run_step
 
 # Events, items and users become ranks in the index.
 NIGHTLY = ("ingest", "fit_segments", "build_examples", "train", "score", "explore", "filter_lures", "publish")
+# What came since the night: the model on the last hours, ranks of what is new, back, changed or gone.
+HOURLY = ("catch_up", "build_examples", "update_models", "score", "explore", "carry_over", "filter_lures",
+          "publish_changes")  # fmt: skip
 # What happened after the clock judges the ranks that were frozen at it.
 JUDGE = ("outcomes", "evaluate")
 # What people look at.
 SHOW = ("showcase", "report")
-STEPS = (*NIGHTLY, *JUDGE, *SHOW, "train_personal")
+STEPS = tuple(dict.fromkeys((*NIGHTLY, *HOURLY, *JUDGE, *SHOW, "train_personal")))
 
 
 def step_named(name: str) -> Step:

@@ -16,8 +16,9 @@ from es_ranking.publish.write import WriteReport
 from es_ranking.scripts.store import put_scripts
 from segments.catalogue import Catalogue
 from segments.errors import RankingError
-from spark_jobs.es_ranks import WHY_STRUCT, main_documents, user_documents, why_documents, write_frame
+from spark_jobs.es_ranks import main_documents, user_documents, why_documents, write_frame
 from spark_jobs.history import current_segments
+from spark_jobs.published_rows import document_rows, reason_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -56,13 +57,22 @@ def plan_of(night: Night, engine: Engine, kind: str) -> PublishPlan:
 
 def _publish(night: Night, engine: Engine, kind: str) -> dict[str, object]:
     settings, config = night.recipe.publish, config_of(opaque_id=f"es-ranking-{night.run}")
+    tables = night.warehouse
     plan = plan_of(night, engine, kind)
     targets = begin(engine, plan)
     try:
         parts = (
-            (_reasons(night, kind), why_documents(settings.why_places), targets.why),
+            (
+                reason_rows(tables, night.run, kind, places=settings.why_places),
+                why_documents(settings.why_places),
+                targets.why,
+            ),
             (_users(night), user_documents, targets.users),
-            (_documents(night, kind), main_documents(settings.keyword_attributes), targets.main),
+            (
+                document_rows(tables, night.run, kind),
+                main_documents(settings.keyword_attributes),
+                targets.main,
+            ),
         )
         reports = [
             write_frame(frame, make, engine=config, target=target, settings=settings) for frame, make, target in parts
@@ -90,22 +100,6 @@ def _figures(night: Night, kind: str) -> dict[str, float]:
     metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     ratio = metrics.get("mean_ratio")
     return {} if ratio is None else {"calibration": float(ratio)}
-
-
-def _documents(night: Night, kind: str) -> DataFrame:
-    """One row an item of the shelf: its columns, its list, and all its ranks."""
-    tables = night.warehouse
-    ranks = tables.read("ranks", night.run).where(F.col("item_kind") == kind)
-    by_item = ranks.groupBy("item_id").agg(F.collect_list(F.struct("variant", "segment", "final")).alias("ranks"))
-    lists = tables.read("item_features", night.run).where(F.col("item_kind") == kind).select("item_id", "list")
-    items = tables.read("items", night.run).where(F.col("kind") == kind).drop("vector")
-    return items.join(F.broadcast(lists), "item_id").join(by_item, "item_id", "left")
-
-
-def _reasons(night: Night, kind: str) -> DataFrame:
-    ranks = night.warehouse.read("ranks", night.run).where(F.col("item_kind") == kind)
-    first = ranks.where(F.col("rank") <= night.recipe.publish.why_places)
-    return first.groupBy("item_id").agg(F.collect_list(F.struct(*WHY_STRUCT)).alias("reasons"))
 
 
 def _users(night: Night) -> DataFrame:

@@ -15,6 +15,7 @@ from spark_jobs.bandits.settings import ExploreSettings
 from spark_jobs.features.settings import FeatureSettings
 from spark_jobs.fields import FieldSchema
 from spark_jobs.lures.settings import LureSettings
+from spark_jobs.models.continual_settings import ContinualSettings
 from spark_jobs.models.registry import ModelSettings
 from spark_jobs.models.training import TrainingSettings
 from spark_jobs.sources.registry import SourceSettings
@@ -60,6 +61,7 @@ class Recipe(Settings):
     variants: dict[str, VariantRecipe]
     default_variant: str = Setting(description="`recommended` points at this variant's segment `all`")
     publish: PublishSettings = PublishSettings()
+    continual: ContinualSettings = ContinualSettings()
     validation_days: int = Setting(default=28, ge=1, description="days before the clock that choose the model")
     test_days: int = Setting(default=35, ge=1, description="days after the clock that `evaluate` reports on")
 

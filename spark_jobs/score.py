@@ -44,7 +44,7 @@ def run(night: Night) -> dict[str, object]:
     frames: list[DataFrame] = []
     promoted: dict[str, str] = {}
     for kind in night.recipe.shelves:
-        items = night.warehouse.read("item_features", night.run).where(F.col("item_kind") == kind)
+        items = _candidates(night, kind)
         for folder, variants in _checkpoints(night, kind).items():
             if folder is not None:
                 promoted |= {f"{kind}/{variant}": str(folder) for variant in variants}
@@ -71,6 +71,16 @@ def run(night: Night) -> dict[str, object]:
         "variants": len(night.recipe.variants),
     }
     return {**figures, "promoted": promoted} if promoted else figures
+
+
+def _candidates(night: Night, kind: str) -> DataFrame:
+    """All items of a kind; in an hourly run those that have changed since the night."""
+    tables = night.warehouse
+    items = tables.read("item_features", night.run).where(F.col("item_kind") == kind)
+    if tables.manifest("changes", night.run) is None:
+        return items
+    changed = tables.read("changes", night.run).select("item_kind", "item_id")
+    return items.join(F.broadcast(changed), ["item_kind", "item_id"], "left_semi")
 
 
 def _checkpoints(night: Night, kind: str) -> dict[Path | None, list[str]]:

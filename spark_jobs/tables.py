@@ -55,6 +55,8 @@ SCHEMAS: dict[str, str] = {
     "ranks": """item_kind STRING NOT NULL, variant STRING NOT NULL, segment STRING NOT NULL, item_id STRING NOT NULL,
         list STRING NOT NULL, score DOUBLE NOT NULL, draw DOUBLE NOT NULL, propensity DOUBLE NOT NULL,
         lure_probability DOUBLE NOT NULL, moves ARRAY<STRING> NOT NULL, final DOUBLE NOT NULL, rank INT NOT NULL""",
+    # What an hourly run found since the night: change is new, restocked, changed or sold_out.
+    "changes": "item_id STRING NOT NULL, item_kind STRING NOT NULL, change STRING NOT NULL",
     "lures": "item_id STRING NOT NULL, item_kind STRING NOT NULL, probability DOUBLE NOT NULL, reason STRING NOT NULL",
     # Whole lists as they were shown, for evaluation after the run's clock: visit → list → items, and what was clicked.
     "visits": """request_id STRING NOT NULL, request_at TIMESTAMP NOT NULL, user_id STRING NOT NULL,
@@ -146,6 +148,10 @@ class Warehouse:
         """The manifest of a run's table, None if there is none."""
         text = self.files.get(f"{self._folder(table, run)}/manifest.json")
         return None if text is None else Manifest(**json.loads(text))
+
+    def drop(self, table: str, run: str) -> None:
+        """Removes the table of that run, if there is one."""
+        self.files.remove(self._folder(table, run))
 
     def folder(self, table: str, run: str) -> str:
         """The folder that holds the visible Parquet files of a run's table: what pyarrow readers open."""
