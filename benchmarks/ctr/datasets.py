@@ -29,17 +29,19 @@ BINNED = ("price", "item_rate", "item_rate_28d", "type_rate_28d")
 def generated(folder: Path, *, rows: int, seed: int = 1) -> None:
     """A million rows and 39 categorical fields by default; the truth is linear, pairwise and a little nonlinear.
 
-    Field f's id is drawn with a mild power law over SIZES[f] values. Each value has a weight and a vector of four; the
-    log odds are their sum, 60 planted pairs' dot products and four sines of three fields' sums, deviation 1.5.
+    Field f's id is drawn with a power law over SIZES[f] values. Each value has a weight and a vector of four; the log
+    odds are their sum, 60 planted pairs' dot products and four sines of three fields' sums, with deviation 1.5. Fields
+    of many values say less each, as ids do.
     """
     random = np.random.default_rng(seed)
     sizes = [max(4, int(size * min(1.0, rows / 1_000_000))) if size > 3000 else size for size in SIZES]
-    ids = [(size * random.random(rows) ** 1.3).astype(np.int64) for size in sizes]
+    ids = [(size * random.random(rows) ** 3.0).astype(np.int64) for size in sizes]
     vectors = [random.standard_normal((size, 4)).astype(np.float32)[i] for size, i in zip(sizes, ids, strict=True)]
-    logit = sum(0.35 * random.standard_normal(size)[i] for size, i in zip(sizes, ids, strict=True))
+    says = [0.4 if size <= 3000 else 0.2 for size in sizes]
+    logit = sum(much * random.standard_normal(size)[i] for much, size, i in zip(says, sizes, ids, strict=True))
     for _ in range(60):
         a, b = random.choice(len(sizes), 2, replace=False)
-        logit = logit + random.uniform(0.1, 0.4) * (vectors[a] * vectors[b]).sum(1)
+        logit = logit + random.uniform(1.0, 3.0) * says[a] * says[b] * (vectors[a] * vectors[b]).sum(1)
     for _ in range(4):
         chosen = random.choice(np.arange(10, len(sizes)), 3, replace=False)
         logit = logit + 0.8 * np.sin(1.5 * sum(vectors[f][:, 0] for f in chosen))

@@ -25,10 +25,10 @@ def main() -> None:
     torch.set_num_threads(1)
     watch = Stopwatch()
     half = len(job.fields) // 2  # the first half stands for the viewer's fields: the network has two sides
-    per_value = float(job.extra.get("buckets_per_value", 2.0))
+    per_value = int(job.extra.get("buckets", 8))  # eight rows a value: an eighth of the ids share one
     schema = FieldSchema(
         fields=tuple(
-            Field(name=name, buckets=max(8, int(per_value * size)), role="user" if f < half else "item")
+            Field(name=name, buckets=max(1024, per_value * size), role="user" if f < half else "item")
             for f, (name, size) in enumerate(zip(job.fields, job.sizes, strict=True))
         )
     )

@@ -4,7 +4,7 @@
     python benchmarks/scoring/run.py --flat          # memory and pairs a second from 100,000 to 2,000,000 items
 
 Ten item fields and ten segment fields of the same sizes for everybody, one torch thread, contenders in turns. Time is
-the process's own processor time, which a busy machine distorts least; a peer's loader process is not counted.
+processor time, a peer's loader process included: a busy machine distorts it least.
 """
 
 from __future__ import annotations

@@ -30,8 +30,11 @@ from spark_jobs.models.training import fit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
 
 _log = logging.getLogger("es_ranking.models")
-MOST_ROWS = 2**17  # embedding rows a field may take by default
+# Embedding rows of a field by default: of ids with twice as many rows as values four in ten share one, with eight times
+# as many one in eight; on 38,000 products and fifteen small fields that was worth 0.007 of AUC.
+LEAST_ROWS, ROWS_A_VALUE, MOST_ROWS = 1024, 8, 2**20
 FEW_NUMBERS = 100  # integers with fewer distinct values are categories
+FEW_REPEATS = 10  # integers that repeat less often, on average, teach nothing as categories
 TWIN = "#number"
 IDS = re.compile(r"(^|_)(id|code|key|hash)$|[a-z]id$|^(cat|c)_?\d+$")
 VIEWERS = re.compile(r"user|member|customer|household|visitor|viewer|gender|^age|occupation")
@@ -42,7 +45,7 @@ class TabularSettings(Settings):
 
     model: dict[str, Any] = Setting(default={}, description="settings of the model")
     training: TrainingSettings = TrainingSettings(
-        epochs=10, batch_size=4096, learning_rate=1e-3, patience=2, correction="none"
+        epochs=10, batch_size=4096, optimizer="rowwise_adagrad", learning_rate=1e-3, patience=2, correction="none"
     )
     columns: dict[str, Literal["categorical", "numeric", "ignore"]] = Setting(
         default={}, description="column → what it is; columns not named are inferred"
@@ -128,8 +131,8 @@ def infer(
 
     Text, booleans and dates are categorical, floating numbers numeric. Integers are categorical, since an id read as a
     number is lost while a number read as categories is not; those with 100 or more distinct values that are not named
-    as ids are numeric as well (field `NAME#number`), and those that hardly repeat are numeric only. A field gets twice
-    as many embedding rows as it has values, at most 131,072.
+    as ids are numeric as well (field `NAME#number`), and those with fewer than ten rows a value are numeric only. A
+    field gets eight times as many embedding rows as it has values, at least 1,024 and at most 1,048,576.
 
     Raises:
         UsageError: a declared column is not in the table, or no column is left.
@@ -147,7 +150,8 @@ def infer(
                 continue
             buckets = 8
             if kind == "categorical":
-                buckets = min(MOST_ROWS, max(8, 2 * pc.count_distinct(table.column(name)).as_py()))
+                distinct = pc.count_distinct(table.column(name)).as_py()
+                buckets = min(MOST_ROWS, max(LEAST_ROWS, ROWS_A_VALUE * distinct))
             twin = kind == "numeric" and bool(fields) and fields[-1].name == name
             role = settings.sides.get(name, "user" if VIEWERS.search(name.lower()) else "item")
             fields.append(Field(name=f"{name}{TWIN}" if twin else name, kind=kind, role=role, buckets=buckets))
@@ -169,7 +173,7 @@ def _kinds(name: str, column: pa.ChunkedArray) -> tuple[Literal["categorical", "
     distinct = pc.count_distinct(column).as_py()
     if distinct < FEW_NUMBERS or IDS.search(name.lower()):
         return ("categorical",)
-    return ("numeric",) if distinct > 0.5 * len(column) else ("categorical", "numeric")
+    return ("numeric",) if distinct * FEW_REPEATS > len(column) else ("categorical", "numeric")
 
 
 def _examples(table: pa.Table, encoder: Encoder, *, label: str, group: str | None, tasks: tuple[str, ...]) -> Examples:
