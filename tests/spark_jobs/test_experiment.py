@@ -57,7 +57,10 @@ def tried(night: Night, values: dict[str, Any], **beside: str) -> dict[str, Any]
 
 @pytest.fixture(scope="module")
 def towers(night: Night) -> dict[str, Any]:
-    return tried(night, {"model": {"kind": "two_tower", "dim": 4, "hidden": [8], "out": 4}, "seeds": [7, 8]})
+    # Towers leave their flat start late in so small a shop.
+    training = {"epochs": 16, "patience": 8}
+    model = {"kind": "two_tower", "dim": 8, "hidden": [16], "out": 8}
+    return tried(night, {"model": model, "training": training, "seeds": [7, 8]})
 
 
 @pytest.fixture(scope="module")
