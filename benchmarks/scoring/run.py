@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 FIELDS = 10  # a side
 SIZES = (50_000, 5000, 2000, 1000, 500, 200, 100, 50, 20, 10)
-CASES = (("deepfm", "64-32"), ("fwfm", ""), ("two_tower", "64-32"))
+CASES = (("deepfm", "64-32"), ("fwfm", ""), ("two_tower", "64-32"), ("deepfm", "400-400-400"))
 PEER_MODELS = {"fuxictr": {"deepfm", "fwfm", "fm"}, "deepctr": {"deepfm", "fm"}}
 
 
@@ -46,7 +46,8 @@ def main() -> None:
                 theirs = "fwfm" if model == "two_tower" and contender == "fuxictr" else model
                 if contender in PEER_MODELS and theirs not in PEER_MODELS[contender]:
                     continue
-                pairs = options.pairs if contender == "grid" else options.pairs // 100
+                wide = 20 if "400" in hidden else 1
+                pairs = options.pairs // wide if contender == "grid" else options.pairs // (100 * wide)
                 if contender in PEER_MODELS:
                     result = _peer(options, contender, theirs, hidden or "64-32", pairs)
                 else:

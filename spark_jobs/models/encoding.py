@@ -137,8 +137,8 @@ class Encoder:
             fresh = [value for value in values if value is not None and value not in memory]
             if fresh:
                 base = int(self.out_of_vocabulary[f]) + 2
-                hashed = hash_strings(fresh) % np.uint64(field.buckets)
-                memory.update((value, base + int(h)) for value, h in zip(fresh, hashed, strict=True))
+                hashed = hash_strings(fresh) % np.uint64(field.buckets) + np.uint64(base)
+                memory.update(zip(fresh, hashed.tolist(), strict=True))
             # One more row than values, for null.
             neutral = int(self.neutral[f])
             lookup = np.array([neutral if v is None else memory[v] for v in values] + [neutral], dtype=np.int32)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -107,16 +108,21 @@ class _Rows:
         self.tables = tables
         self.sums = {name: torch.zeros(len(table), device=table.device) for name, table in tables.items()}
         first = next(iter(tables.values()))
-        # A mark a row instead of sorting: one pass over bytes finds the distinct rows, whatever the batch.
-        self.met = torch.zeros(len(first), dtype=torch.bool, device=first.device)
         self.place = torch.zeros(len(first), dtype=torch.int32, device=first.device)
 
     def choose(self, batch: Batch) -> tuple[Tensor, Batch]:
-        """The batch's distinct rows, ascending, and the batch with places among them for rows."""
+        """The batch's distinct rows, and the batch with places among them for rows."""
         flat = batch.rows.reshape(-1).long()
-        self.met[flat] = True
-        chosen = self.met.nonzero().squeeze(1)
-        self.met[chosen] = False
+        if flat.device.type == "cpu":
+            # Of equal rows the last writes its place; whoever finds his own place there stands for them all. NumPy
+            # writes in order whatever the threads, and nothing passes over the whole table.
+            rows, place = flat.numpy(), self.place.numpy()
+            order = np.arange(len(rows), dtype=np.int32)
+            place[rows] = order
+            mine = rows[place[rows] == order]
+            place[mine] = order[: len(mine)]
+            return torch.from_numpy(mine), batch._replace(rows=torch.from_numpy(place[rows]).view_as(batch.rows))
+        chosen = torch.unique(flat)
         self.place[chosen] = torch.arange(len(chosen), dtype=torch.int32, device=chosen.device)
         return chosen, batch._replace(rows=self.place[flat].view_as(batch.rows))
 
