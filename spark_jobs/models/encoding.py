@@ -130,21 +130,27 @@ class Encoder:
         )
 
     def _column(self, column: pa.ChunkedArray, f: int, field: Field) -> Rows:
-        memory, parts = self._memory[field.name], []
-        for chunk in column.chunks:
-            encoded = chunk if pa.types.is_dictionary(chunk.type) else pc.dictionary_encode(chunk)
-            values = encoded.dictionary.cast(pa.string()).to_pylist()
-            fresh = [value for value in values if value is not None and value not in memory]
-            if fresh:
-                base = int(self.out_of_vocabulary[f]) + 2
-                hashed = hash_strings(fresh) % np.uint64(field.buckets) + np.uint64(base)
-                memory.update(zip(fresh, hashed.tolist(), strict=True))
-            # One more row than values, for null.
-            neutral = int(self.neutral[f])
-            lookup = np.array([neutral if v is None else memory[v] for v in values] + [neutral], dtype=np.int32)
-            codes = encoded.indices.fill_null(len(values)) if encoded.null_count else encoded.indices
-            parts.append(lookup[np.asarray(codes, dtype=np.int64)])
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+        # One dictionary for all chunks: what Python does, it does once a distinct value.
+        encoded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
+        encoded = encoded.unify_dictionaries()
+        if not encoded.num_chunks:
+            return np.empty(0, dtype=np.int32)
+        memory, neutral = self._memory[field.name], int(self.neutral[f])
+        values = encoded.chunk(0).dictionary.cast(pa.string()).to_pylist()
+        known = list(map(memory.get, values))
+        fresh = [value for value, row in zip(values, known, strict=True) if row is None and value is not None]
+        if fresh:
+            base = np.uint64(self.out_of_vocabulary[f] + 2)
+            hashed = hash_strings(fresh) % np.uint64(field.buckets) + base
+            memory.update(zip(fresh, hashed.tolist(), strict=True))
+            known = hashed.tolist() if len(fresh) == len(values) else list(map(memory.get, values))
+        # One more row than values, for null.
+        lookup = np.array([neutral if row is None else row for row in known] + [neutral], dtype=np.int32)
+        parts = [
+            lookup[np.asarray(chunk.indices.fill_null(len(values)) if chunk.null_count else chunk.indices)]
+            for chunk in encoded.chunks
+        ]
+        return np.concatenate(parts)
 
 
 def vector_column(table: pa.Table, field: Field) -> Floats:
