@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from spark_jobs.experiment_settings import Trial
     from spark_jobs.sweep_settings import Ablation, Sweep
 
-SHOWN = ("gauc", "hit_ratio@20", "ndcg@20", "mrr@20")  # what a screen has room for; --output json has all
+SHOWN = ("gauc", "ndcg@20", "mrr@20")  # what a screen has room for; --output json has all
 
-jobs_option = click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+jobs_option = click.option("--jobs", type=click.IntRange(min=1), metavar="N",
+                           help="Trials at a time; 1 in processes, all the session's cores on Spark.")  # fmt: skip
+on_option = click.option("--on", type=click.Choice(["processes", "spark"]), default="processes", show_default=True,
+                         help="Processes of this machine, or Spark tasks over a shared path.")  # fmt: skip
 track_option = click.option("--track", type=click.Choice(["mlflow"]), help="Log each trial there as well.")
 
 
 @click.command("sweep")
 @click.option("--config", type=click.Path(exists=True, path_type=Path), required=True, help="YAML: base, grid, search.")
+@on_option
 @jobs_option
 @track_option
 @run_options
@@ -29,15 +33,17 @@ track_option = click.option("--track", type=click.Choice(["mlflow"]), help="Log 
 def sweep(config: Path, **options: Any) -> None:
     """Runs an experiment with many settings and seeds, several trials at a time.
 
-    Run again (after a kill, or with more seeds), it makes only what is not finished. A YAML file says what to try;
-    a search needs Optuna (the extra `tuning`):
+    Run again (after a kill, or with more seeds), it makes only what is not finished, wherever it is made. The winner
+    is chosen by the last days before the clock; the days after it stand beside. A YAML file says what to try; a search
+    needs Optuna (the extra `tuning`):
 
     \b
       name: widths
       base: {model: {kind: deepfm}, training: {epochs: 2}, seeds: [7, 8, 9]}
       grid: {model.dim: [8, 16], training.learning_rate: [0.001, 0.002]}
       # or, in place of grid
-      search: {trials: 20, metric: gauc, space: {model.dim: {low: 4, high: 64, log: true, integer: true}}}
+      search: {trials: 20, space: {model.dim: {low: 4, high: 64, log: true, integer: true}}}
+      metric: gauc   # of the last days before the clock: chooses the winner, marked with *
 
     \b
     Example:
@@ -50,6 +56,7 @@ def sweep(config: Path, **options: Any) -> None:
 
 @click.command("ablate")
 @click.option("--config", type=click.Path(exists=True, path_type=Path), help="YAML: base, sets, groups, each.")
+@on_option
 @jobs_option
 @track_option
 @run_options
@@ -82,8 +89,8 @@ def ablate(config: Path | None, **options: Any) -> None:
 def compare(runs: tuple[Path, ...], variant: str | None, interval: Literal["t", "bootstrap"], output: str) -> None:
     """Shows RUNS side by side: folders of experiments, or of whole sweeps.
 
-    Folders that differ by seed alone are one line. The best is marked with * only where it is better than every other
-    by more than chance.
+    Folders that differ by seed alone are one line. The best after the clock is marked with * only where it is better
+    than every other by more than chance.
 
     \b
     Example:
@@ -104,16 +111,18 @@ def _make(
     as_of: str | None,
     warehouse: str,
     work: str,
-    jobs: int,
+    on: str,
+    jobs: int | None,
     track: str | None,
     output: str,
 ) -> None:
     from spark_jobs.arena import Arena
-    from spark_jobs.crew import Crew
+    from spark_jobs.crew import Crew, processes
     from spark_jobs.night import parse_clock, run_id
     from spark_jobs.recipe import load_recipe
     from spark_jobs.sweep import plan_of, run
     from spark_jobs.tracking import MlflowTracker
+    from spark_jobs.trial_tasks import tasks
 
     settings = load_recipe(recipe)
     known = plan_of(work_to_do, settings)
@@ -126,27 +135,41 @@ def _make(
             return Arena.of(night, known[0].shelf, schemas=[trial.schema for trial in known])
 
     def told(done: int, of: int, trial: Trial, report: dict[str, Any]) -> None:
-        gauc = report["metrics"].get(report["default_variant"], {}).get("gauc")
+        value = report["seeds"][0]["training"].get(work_to_do.metric)
         seconds = sum(report["seconds"].values())
-        shown = "nothing to judge by" if gauc is None else f"gauc {gauc:.4f}"
+        shown = "nothing to choose by" if value is None else f"{work_to_do.metric} {value:.4f} before the clock"
         stderr.print(f"{done}/{of} {trial.name}: {shown}, {seconds:.0f} s", soft_wrap=True)
         if tracker is not None:
             tracker.record(trial, report)
 
-    with Crew(folder, read, jobs=jobs, on_trial=told) as crew:
+    hands = tasks(jobs) if on == "spark" else processes(jobs or 1)
+    with Crew(folder, read, hands=hands, on_trial=told) as crew:
         report = run(work_to_do, settings, crew)
     title = f"{work_to_do.name}: {report['trials']} trials, {report['made']} made now: {folder}"
+    if report["winner"]:
+        title += f"; by {work_to_do.metric} before the clock: {report['winner']['name']}"
     emit(report if output == "json" else _lines(report), output, title=title)
 
 
 def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """One line a configuration: each metric with half the width of its interval, * where it is best beyond chance."""
+    """One line a configuration: the days before the clock, that choose, then those after it, ± half an interval.
+
+    A sweep's winner has its * before the clock; side by side, * after it marks what is best beyond chance.
+    """
+    winner = report.get("winner")
+    chosen_by = winner["metric"] if winner else "gauc"
     lines = []
     for row in report["rows"]:
         line: dict[str, Any] = {"run": row["name"], "seeds": len(row["seeds"])}
+        before = row["before"].get(chosen_by)
+        won = winner is not None and winner["folders"] == row["folders"]
+        line[f"{chosen_by} before"] = None if before is None else _told(before, star=won)
         for name in (name for name in SHOWN if name in report["metrics"]):
-            value = row[name]
-            half = "" if value["low"] is None else f" ±{(value['high'] - value['low']) / 2:.4f}"
-            line[name] = f"{value['value']:.4f}{half}{' *' if name in row['best'] else ''}"
+            line[name] = _told(row[name], star="winner" not in report and name in row["best"])
         lines.append({**line, "parameters": f"{row['parameters']:,}", "seconds": f"{row['seconds']:.0f}"})
     return lines
+
+
+def _told(value: dict[str, float], *, star: bool) -> str:
+    half = "" if value["low"] is None else f" ±{(value['high'] - value['low']) / 2:.4f}"
+    return f"{value['value']:.4f}{half}{' *' if star else ''}"

@@ -15,7 +15,10 @@ from spark_jobs.evaluation.bootstrap import Interval
 from spark_jobs.evaluation.seeds import bootstrap_interval, difference_interval, mean_interval
 
 METRICS = ("gauc", "auc", "hit_ratio@20", "recall@20", "ndcg@20", "mrr@20")
+# Of the last days before the clock, which choose; of the loss the lowest is best.
+BEFORE = ("gauc", "auc", "logloss")
 How = Literal["t", "bootstrap"]
+_SPREAD = {"t": mean_interval, "bootstrap": bootstrap_interval}
 
 
 def compare(
@@ -31,7 +34,8 @@ def compare(
 
     Returns:
         `variant`, `interval`, `metrics` and `rows`: `name`, `seeds`, by metric `value`, `low`, `high`, `best` (higher
-        than every other row's by more than chance), `parameters`, `seconds`, `folders`.
+        than every other row's by more than chance), `before` (of the days that choose, where they have clicks),
+        `parameters`, `seconds`, `folders`.
 
     Raises:
         UsageError: a folder without a finished run, or a variant that a run has not.
@@ -63,6 +67,23 @@ def compare(
             "rows": told}  # fmt: skip
 
 
+def winner(rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any] | None:
+    """The row that is best on the days before the clock, and how it did after it; None where those days have no clicks.
+
+    Args:
+        rows: of `compare`.
+        metric: one of `BEFORE`.
+    """
+    sign = -1.0 if metric == "logloss" else 1.0
+    judged = [row for row in rows if metric in row["before"]]
+    if not judged:
+        return None
+    best = max(judged, key=lambda row: sign * row["before"][metric]["value"])
+    after = {name: best[name] for name in METRICS if name in best}
+    return {"name": best["name"], "metric": metric, "before": best["before"][metric], "after": after,
+            "folders": best["folders"]}  # fmt: skip
+
+
 def _tell_apart(rows: Sequence[dict[str, Any]]) -> None:
     names = [row["name"] for row in rows]
     for row in rows:
@@ -79,10 +100,21 @@ def _row(row: dict[str, Any], metrics: Sequence[str], how: How) -> dict[str, Any
     return {
         **told,
         "best": [],
+        "before": _before(row, how),
         "parameters": int(max(parameters)),
         "seconds": round(sum(row["seconds"]), 2),
         "folders": row["folders"],
     }
+
+
+def _before(row: dict[str, Any], how: How) -> dict[str, dict[str, float | None]]:
+    found = {}
+    for name in BEFORE:
+        values = [seed["training"].get(name) for seed in row["reports"]]
+        if None not in values:
+            of = _SPREAD[how](values)
+            found[name] = {"value": of.value, "low": _known(of.low), "high": _known(of.high)}
+    return found
 
 
 def _values(row: dict[str, Any], name: str) -> list[float]:
@@ -94,7 +126,7 @@ def _interval(row: dict[str, Any], name: str, how: How) -> Interval:
     if len(values) == 1:
         low, high = row["people"]["intervals"][name]
         return Interval(values[0], math.nan if low is None else low, math.nan if high is None else high)
-    return mean_interval(values) if how == "t" else bootstrap_interval(values)
+    return _SPREAD[how](values)
 
 
 def _best(name: str, rows: Sequence[dict[str, Any]], told: Sequence[dict[str, Any]]) -> int | None:

@@ -1,7 +1,9 @@
-"""Several processes that make trials of one run at the same time; what is finished is never made again.
+"""Several trials of one run made at the same time; what is finished is never made again.
 
 A trial is finished when its folder holds `metrics.json`, which is written last, and an `experiment.yaml` that says the
 same as the trial: killed at any moment, in any process, the rest is simply made when the same work is asked for again.
+Torch has one thread a trial, wherever it is made, unless the trial's own settings say otherwise: figures then depend
+neither on how many are made at once nor on where.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -24,25 +26,28 @@ from spark_jobs.experiment_settings import Trial
 
 Report = dict[str, Any]
 Told = Callable[[int, int, Trial, Report], None]
+Attempt = Callable[[Trial, Path], Report]
+# What makes trials in an arena: something to submit them to, and the function to submit.
+Hands = Callable[[Arena], tuple[Executor, Attempt]]
 
 
 class Crew:
-    """Makes trials, `jobs` at a time.
+    """Makes trials with many hands.
 
     Args:
         folder: each trial has a folder of its name in it.
         arena: reads the run; called once, and only if something is left to do.
-        jobs: processes.
+        hands: `processes(n)`, or `trial_tasks.tasks(spark)`.
         on_trial: told (how many are done, of how many, trial, its report) whenever one ends, found ones included.
     """
 
     def __init__(
-        self, folder: Path, arena: Callable[[], Arena], *, jobs: int = 1, on_trial: Told = lambda *_: None
+        self, folder: Path, arena: Callable[[], Arena], *, hands: Hands, on_trial: Told = lambda *_: None
     ) -> None:
-        self.folder, self.jobs, self.on_trial = folder, jobs, on_trial
+        self.folder, self.hands, self.on_trial = folder, hands, on_trial
         self.made = 0
         self._arena = arena
-        self._pool: ProcessPoolExecutor | None = None
+        self._hired: tuple[Executor, Attempt] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -50,9 +55,9 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        if self._hired is not None:
+            self._hired[0].shutdown(wait=True, cancel_futures=True)
+            self._hired = None
 
     def run(self, trials: Sequence[Trial]) -> dict[str, Report]:
         """Trial → what its `metrics.json` holds.
@@ -67,15 +72,10 @@ class Crew:
         todo = [trial for trial in trials if trial.name not in done]
         if not todo:
             return done
-        if self._pool is None:
-            threads = max(1, (os.cpu_count() or 1) // self.jobs)
-            self._pool = ProcessPoolExecutor(
-                self.jobs,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_enter,
-                initargs=(self._arena(), threads),
-            )
-        waiting = {self._pool.submit(_attempt, trial, self.folder / trial.name): trial for trial in todo}
+        if self._hired is None:
+            self._hired = self.hands(self._arena())
+        pool, attempt = self._hired
+        waiting = {pool.submit(attempt, trial, self.folder / trial.name): trial for trial in todo}
         broken: dict[str, RankingError] = {}
         for future in as_completed(waiting):
             trial = waiting[future]
@@ -109,15 +109,31 @@ def finished(folder: Path, trial: Trial) -> Report | None:
     return report if said == trial.experiment().to_yaml() else None
 
 
+def attempt_alone(arena: Arena, trial: Trial, folder: Path) -> Report:
+    """Makes a trial with one torch thread; raises as `experiment.attempt`."""
+    from spark_jobs.experiment import attempt
+    from spark_jobs.models.loop import torch_threads
+
+    with torch_threads(1):
+        return attempt(arena, trial, folder)
+
+
+def processes(jobs: int) -> Hands:
+    """So many processes of this machine, each with an arena of its own."""
+
+    def hire(arena: Arena) -> tuple[Executor, Attempt]:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(jobs, mp_context=context, initializer=_enter, initargs=(arena,)), _attempt
+
+    return hire
+
+
 # What a process of the crew was given when it began.
 _given: list[Arena] = []
 
 
-def _enter(arena: Arena, threads: int) -> None:
-    import torch
-
+def _enter(arena: Arena) -> None:
     _given.append(arena)
-    torch.set_num_threads(threads)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 
@@ -130,6 +146,4 @@ def _leave_with_parent() -> None:
 
 
 def _attempt(trial: Trial, folder: Path) -> Report:
-    from spark_jobs.experiment import attempt
-
-    return attempt(_given[0], trial, folder)
+    return attempt_alone(_given[0], trial, folder)

@@ -23,10 +23,10 @@ from spark_jobs.judging import CUT, Judging, rows_by_visit
 from spark_jobs.models.checkpoint import Checkpoint, load, save
 from spark_jobs.models.develop import develop
 from spark_jobs.models.encoding import Encoder
-from spark_jobs.models.examples import read_examples
 from spark_jobs.models.grid import Grid
-from spark_jobs.models.item_table import read_items
+from spark_jobs.models.item_table import read_items, read_vectors
 from spark_jobs.models.multi_task_settings import tasks_of
+from spark_jobs.models.reading import read_before
 from spark_jobs.models.run_folder import finite, write_run, write_whole
 
 if TYPE_CHECKING:
@@ -89,25 +89,35 @@ def _train(arena: Arena, trial: Trial, folder: Path, on_stage: Callable[[str], N
     """A checkpoint in `seed-<n>` for each seed; returns each training's figures."""
     on_stage("reading the examples")
     kind = trial.shelf
-    vectors = [field.name for field in trial.schema.of_kind("vector")]
-    items = read_items(arena.item_features, vectors, item_kind=kind) if vectors else None
-    encoder, tasks = Encoder(trial.schema), tasks_of(trial.model)
-    examples = read_examples(arena.examples, encoder, item_kind=kind, vectors=items, tasks=tasks)
-    examples = examples.where(examples.time < int(arena.as_of.timestamp() * 1_000_000))
-    _log.info("%s: %d examples, %d clicks", trial.name, len(examples), int(examples.label.sum()))
+    encoder, unfinished = Encoder(trial.schema), folder / "unfinished"
+    examples = read_before(
+        arena.examples,
+        encoder,
+        before=arena.clock,
+        settings=trial.training,
+        scratch=unfinished / "shards",
+        item_kind=kind,
+        vectors=read_vectors(arena.item_features, trial.schema, item_kind=kind),
+        tasks=tasks_of(trial.model),
+    )
+    _log.info("%s: %d examples", trial.name, len(examples))
     figures: dict[int, dict[str, float]] = {}
     for seed in trial.seeds:
         on_stage(f"training {trial.model.kind}, seed {seed}")
         training = trial.training.model_copy(update={"seed": seed})
-        done = develop(trial.model, trial.schema, examples=examples, valid_from=arena.valid_from, training=training)
+        done = develop(trial.model, trial.schema, examples=examples, valid_from=arena.valid_from, training=training,
+                       unfinished=unfinished / f"seed-{seed}", values=encoder.values())  # fmt: skip
         save(done.checkpoint, folder / f"seed-{seed}")
         blocks = {"model": trial.model, "training": training, "fields": trial.schema}
-        write_run(folder / f"seed-{seed}", settings=blocks, metrics=done.metrics, curve=done.curve)
+        figured = {**done.metrics, "segments": done.segments}
+        write_run(folder / f"seed-{seed}", settings=blocks, metrics=figured, curve=done.curve)
         figures[seed] = done.metrics
     for old in folder.glob("seed-*"):
         if old.name not in {f"seed-{seed}" for seed in trial.seeds}:
             shutil.rmtree(old)
     write_whole(folder / "experiment.yaml", trial.experiment().to_yaml())
+    # Only now: of a killed experiment with several seeds the finished ones are gone on with from their last step.
+    shutil.rmtree(unfinished, ignore_errors=True)
     return figures
 
 

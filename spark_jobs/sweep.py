@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from segments.errors import MissingExtra, UsageError
-from spark_jobs.comparison import compare
+from segments.errors import MissingExtra, Refused, UsageError
+from spark_jobs.comparison import compare, winner
 from spark_jobs.crew import Crew, Report
 from spark_jobs.models.run_folder import finite, write_whole
 from spark_jobs.sweep_settings import Ablation, Search, Space, Sweep
@@ -30,9 +30,12 @@ def plan_of(work: Sweep | Ablation, recipe: Recipe) -> list[Trial]:
 def run(work: Sweep | Ablation, recipe: Recipe, crew: Crew) -> dict[str, Any]:
     """Makes what is not finished; returns (and writes as `sweep.json`) the comparison of all trials.
 
+    The winner is chosen by the last days before the clock alone: the days after it say how good it is.
+
     Raises:
         RankingError: a trial failed.
         MissingExtra: a search without Optuna.
+        Refused: a search, and nothing to choose by before the clock.
     """
     if isinstance(work, Sweep) and work.search is not None:
         trials = _search(work, work.search, recipe, crew)
@@ -41,6 +44,7 @@ def run(work: Sweep | Ablation, recipe: Recipe, crew: Crew) -> dict[str, Any]:
         crew.run(trials)
     report = {"name": work.name, "trials": len(trials), "made": crew.made, "folder": str(crew.folder)}
     report |= compare([crew.folder / trial.name for trial in trials], names=_names(trials))
+    report["winner"] = winner(report["rows"], work.metric)
     write_whole(crew.folder / "sweep.json", json.dumps(finite(report), indent=1))
     return report
 
@@ -62,7 +66,7 @@ def _search(work: Sweep, search: Search, recipe: Recipe, crew: Crew) -> list[Tri
         raise MissingExtra.of("tuning", "optuna") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=search.seed, n_startup_trials=min(10, max(2, search.trials // 2)))
-    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study = optuna.create_study(direction="minimize" if work.metric == "logloss" else "maximize", sampler=sampler)
     made: dict[str, Trial] = {}
     for start in range(0, search.trials, search.batch):
         asked = [study.ask() for _ in range(min(search.batch, search.trials - start))]
@@ -71,7 +75,7 @@ def _search(work: Sweep, search: Search, recipe: Recipe, crew: Crew) -> list[Tri
         unique = {trial.name: trial for trials in batch for trial in trials}
         reports = crew.run(list(unique.values()))
         for trial, trials in zip(asked, batch, strict=True):
-            study.tell(trial, float(np.mean([_value(reports[t.name], search) for t in trials])))
+            study.tell(trial, float(np.mean([_value(reports[t.name], work.metric) for t in trials])))
         made |= unique
     return list(made.values())
 
@@ -87,14 +91,12 @@ def _suggested(trial: Any, key: str, space: Space) -> Any:
     return trial.suggest_float(key, space.low, space.high, log=space.log)
 
 
-def _value(report: Report, search: Search) -> float:
-    variant = search.variant or report["default_variant"]
-    if variant not in report["metrics"]:
-        raise UsageError.unknown("variant", variant, report["metrics"])
-    values = report["metrics"][variant]
-    if search.metric not in values or not isinstance(values[search.metric], float):
-        raise UsageError.unknown("metric", search.metric, (k for k, v in values.items() if isinstance(v, float)))
-    return float(values[search.metric])
+def _value(report: Report, metric: str) -> float:
+    """Of the days before the clock that chose the epoch: what came after is not looked at."""
+    values = [seed["training"].get(metric) for seed in report["seeds"]]
+    if None in values:
+        raise Refused("no clicks in the last days before the clock to choose by", hint="a later clock, or a `grid`")
+    return float(np.mean(values))
 
 
 def expanded(folders: Sequence[Path]) -> list[Path]:

@@ -11,18 +11,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field as Setting
 from pydantic import model_validator
 
 from segments.config import Settings
 from segments.errors import UsageError
-from spark_jobs.experiment_settings import Experiment, FieldChanges, Trial
+from spark_jobs.experiment_settings import FOLDER, Experiment, FieldChanges, Trial
 from spark_jobs.recipe import Recipe
 
-FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 PARTS = ("model", "training", "fields")
+# What came after the clock never chooses: a winner chosen by it would be flattered by it.
+Choosing = Annotated[
+    Literal["gauc", "auc", "logloss"], Setting(description="what chooses, on the last days before the clock")
+]
 
 
 class Space(Settings):
@@ -48,8 +51,6 @@ class Search(Settings):
     space: dict[str, Space] = Setting(min_length=1, description="setting → where to look, such as model.dim")
     trials: int = Setting(default=20, ge=1, description="settings to try; each is trained once a seed")
     batch: int = Setting(default=2, ge=1, description="settings proposed together, before the next are known")
-    metric: str = Setting(default="gauc", description="highest wins")
-    variant: str | None = Setting(default=None, description="whose metric; not given: the recipe's default variant")
     seed: int = Setting(default=0, description="of the proposals")
 
 
@@ -60,6 +61,7 @@ class Sweep(Settings):
     base: Experiment = Experiment()
     grid: dict[str, tuple[Any, ...]] = Setting(default={}, description="setting → values, such as model.dim: [8, 16]")
     search: Search | None = None
+    metric: Choosing = "gauc"
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -86,6 +88,7 @@ class Ablation(Settings):
     each: bool | None = Setting(
         default=None, description="leave out each field by itself; not given: where there are no sets and no groups"
     )
+    metric: Choosing = "gauc"
 
     def trials(self, recipe: Recipe) -> dict[str, list[Trial]]:
         """Set → its trials, one a seed; the first set, `all`, is the experiment as it is.

@@ -8,8 +8,8 @@ of each visit, positions neutral, and everything about items and people frozen a
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,11 +24,11 @@ from spark_jobs.history import clock
 from spark_jobs.models.checkpoint import Checkpoint, save
 from spark_jobs.models.develop import develop
 from spark_jobs.models.encoding import Encoder
-from spark_jobs.models.examples import examples_of, read_table
 from spark_jobs.models.grid import encode
 from spark_jobs.models.item_table import read_items
 from spark_jobs.models.multi_task_settings import tasks_of
 from spark_jobs.models.own_history import OwnHistory, own_fields
+from spark_jobs.models.reading import read_before
 from spark_jobs.models.run_folder import finite, write_run
 from spark_jobs.outcome_arrays import Outcomes, read_outcomes
 
@@ -49,27 +49,32 @@ def run(night: Night) -> dict[str, object]:
     shelf, levels = night.recipe.shelves[KIND], night.recipe.features.personal_levels
     schema = FieldSchema(fields=(*shelf.fields.fields, *own_fields(levels)))
     past = _past(night, levels)
-    encoder = Encoder(schema)
-    written, tasks = night.warehouse.folder("examples", night.run), tasks_of(shelf.model)
-    table = read_table(written, Encoder(shelf.fields), item_kind=KIND, tasks=tasks)
-    at = np.asarray(table.column("request_at").cast(pa.timestamp("us")).cast(pa.int64()).to_numpy())
-    now = int(night.as_of.timestamp() * 1_000_000)
-    table, at = table.filter(pa.array(at < now)), at[at < now]
-    for name, values in past.before(table.column("user_id"), table.column("item_id"), at // DAY_US).items():
-        table = table.append_column(name, pa.array(values))
     names = [field.name for field in shelf.fields.of_role("item")]
     features = read_items(night.warehouse.folder("item_features", night.run), names, item_kind=KIND)
-    examples = examples_of(table, encoder, vectors=features, tasks=tasks)
-    del table
-    valid_from = int((night.as_of - timedelta(days=night.recipe.validation_days)).timestamp() * 1_000_000)
-    done = develop(shelf.model, schema, examples=examples, valid_from=valid_from, training=shelf.training)
     folder = night.folder("models") / "personal"
+    unfinished, encoder = folder / "unfinished", Encoder(schema)
+    examples = read_before(
+        night.warehouse.folder("examples", night.run),
+        encoder,
+        before=night.clock,
+        settings=shelf.training,
+        scratch=unfinished / "shards",
+        item_kind=KIND,
+        vectors=features,
+        tasks=tasks_of(shelf.model),
+        added=past.added,
+    )
+    done = develop(
+        shelf.model, schema, examples=examples, valid_from=night.valid_from, training=shelf.training,
+        unfinished=unfinished, values=encoder.values(),
+    )  # fmt: skip
     save(done.checkpoint, folder)
+    shutil.rmtree(unfinished, ignore_errors=True)
     figures: dict[str, object] = dict(done.metrics)
     if night.warehouse.manifest("visits", night.run) is not None:
         with torch.inference_mode():
             outcomes = read_outcomes(night.warehouse, night.run, as_of=night.as_of, kind=KIND)
-            figures["after"] = _judge(outcomes, done.checkpoint, past, features, now)
+            figures["after"] = _judge(outcomes, done.checkpoint, past, features, night.clock)
     write_run(
         folder,
         settings={"model": shelf.model, "training": shelf.training, "fields": schema},
@@ -86,6 +91,13 @@ class _Past:
     users: pa.Array
     items: pa.Array
     history: OwnHistory
+
+    def added(self, table: pa.Table) -> pa.Table:
+        """Rows of `examples` with what each visit's user had bought before its day."""
+        at = np.asarray(table.column("request_at").cast(pa.timestamp("us")).cast(pa.int64()).to_numpy())
+        for name, values in self.before(table.column("user_id"), table.column("item_id"), at // DAY_US).items():
+            table = table.append_column(name, pa.array(values))
+        return table
 
     def before(
         self, user: pa.ChunkedArray, item: pa.ChunkedArray, day: NDArray[np.int64]

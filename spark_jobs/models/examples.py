@@ -6,7 +6,7 @@ indexing (a loader that collates row by row is some thirty times slower). Item v
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,9 @@ from spark_jobs.models.ranker import Batch
 Doubles = NDArray[np.float64]
 Longs = NDArray[np.int64]
 Keys = NDArray[np.uint64]
+Added = Callable[[pa.Table], pa.Table]
+# What a row has of its own; `vectors` are shared.
+COLUMNS = ("rows", "numbers", "item", "label", "rate", "group", "user", "time", "tasks", "weight")
 WEIGHT = "sample_weight"  # optional column: how much a row counts in the loss
 
 
@@ -78,8 +81,7 @@ class Examples:
 
     def where(self, chosen: NDArray[np.bool_] | Longs) -> Examples:
         """The chosen rows; vectors are shared."""
-        names = ("rows", "numbers", "item", "label", "rate", "group", "user", "time", "tasks", "weight")
-        columns: dict[str, Any] = {name: getattr(self, name) for name in names}
+        columns: dict[str, Any] = {name: getattr(self, name) for name in COLUMNS}
         picked: dict[str, Any] = {name: None if c is None else c[chosen] for name, c in columns.items()}
         return replace(self, **picked)
 
@@ -99,6 +101,16 @@ class Examples:
         total = np.bincount(visit, weights=logs * unclicked)
         overall = total.sum() / max(count.sum(), 1.0)
         return np.where(count > 0, total / np.maximum(count, 1.0), overall)[visit].astype(np.float32)
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    """Several, one after the other; they share their vectors. A column that one of them lacks is left out."""
+    columns = {name: [getattr(part, name) for part in parts] for name in COLUMNS}
+    whole: dict[str, Any] = {
+        name: None if any(part is None for part in column) else np.concatenate(column)
+        for name, column in columns.items()
+    }
+    return replace(parts[0], **whole)
 
 
 class Tensors:
@@ -138,6 +150,7 @@ def read_examples(
     item_kind: str | None = None,
     vectors: pa.Table | None = None,
     tasks: Sequence[str] = (),
+    added: Added | None = None,
 ) -> Examples:
     """Examples of one kind of item from a folder of Parquet files.
 
@@ -146,9 +159,10 @@ def read_examples(
         item_kind: `product` or `banner`; None reads all.
         vectors: the `item_features` table, for its item_id and vector columns.
         tasks: further tasks; the column of each is `label_<task>`.
+        added: gives a table of rows further columns that fields read.
     """
     table = read_table(folder, encoder, item_kind=item_kind, tasks=tasks)
-    return examples_of(table, encoder, vectors=vectors, tasks=tasks)
+    return examples_of(added(table) if added else table, encoder, vectors=vectors, tasks=tasks)
 
 
 def read_table(folder: str, encoder: Encoder, *, item_kind: str | None = None, tasks: Sequence[str] = ()) -> pa.Table:

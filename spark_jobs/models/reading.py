@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from spark_jobs.models.encoding import Encoder
-from spark_jobs.models.examples import Examples, columns_of, of_kind, read_examples
+from spark_jobs.models.examples import Added, Examples, columns_of, of_kind, read_examples
 from spark_jobs.models.shards import make_shards
 from spark_jobs.models.stream import Stream
 from spark_jobs.models.training_settings import TrainingSettings
@@ -24,6 +24,7 @@ def read_before(
     item_kind: str | None = None,
     vectors: pa.Table | None = None,
     tasks: Sequence[str] = (),
+    added: Added | None = None,
 ) -> Examples | Stream:
     """Examples of visits that began before a moment.
 
@@ -36,16 +37,17 @@ def read_before(
         item_kind: `product` or `banner`; None reads all.
         vectors: the `item_features` table, for its item_id and vector columns.
         tasks: further tasks; the column of each is `label_<task>`.
+        added: gives a table of rows further columns that fields read.
 
     Raises:
         ContractBroken: a column of the contract is missing or wrong.
     """
     dataset, _ = columns_of(folder, encoder, tasks=tasks)
     if dataset.count_rows(filter=of_kind(item_kind)) <= settings.memory_rows:
-        examples = read_examples(folder, encoder, item_kind=item_kind, vectors=vectors, tasks=tasks)
+        examples = read_examples(folder, encoder, item_kind=item_kind, vectors=vectors, tasks=tasks, added=added)
         return examples.where(examples.time < before)
     shards = make_shards(
         folder, scratch, encoder, rows_a_shard=settings.block_rows, before=before, item_kind=item_kind,
-        vectors=vectors, tasks=tasks,
+        vectors=vectors, tasks=tasks, added=added,
     )  # fmt: skip
     return Stream(shards)

@@ -12,7 +12,6 @@ import json
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,11 @@ from numpy.typing import NDArray
 
 from segments.hashing import hash64, stir
 from spark_jobs.models.encoding import Encoder
-from spark_jobs.models.examples import Examples, Items, Keys, columns_of, keyed, of_kind, ordered
+from spark_jobs.models.examples import COLUMNS, Added, Examples, Items, Keys, columns_of, keyed, of_kind, ordered
 from spark_jobs.models.weight_files import write_durably
 
 MANIFEST = "shards.json"
 FORMAT = 1
-COLUMNS = ("rows", "numbers", "item", "label", "rate", "group", "user", "time", "tasks", "weight")
 SALT = 97
 
 
@@ -74,6 +72,7 @@ def make_shards(
     item_kind: str | None = None,
     vectors: pa.Table | None = None,
     tasks: Sequence[str] = (),
+    added: Added | None = None,
 ) -> Shards:
     """Reads a folder of Parquet once and writes shards of it; shards of the same files and fields are used again.
 
@@ -86,6 +85,7 @@ def make_shards(
         item_kind: `product` or `banner`; None reads all.
         vectors: the `item_features` table.
         tasks: further tasks.
+        added: gives a table of rows further columns that fields read; it must give the same ones for the same files.
 
     Raises:
         ContractBroken: a column of the contract is missing or wrong.
@@ -112,7 +112,8 @@ def make_shards(
     for batch in dataset.to_batches(columns=columns, filter=chosen, batch_readahead=1, fragment_readahead=1):
         if not batch.num_rows:
             continue
-        examples, key = keyed(pa.Table.from_batches([batch]), encoder, items, tasks=tasks)
+        read = pa.Table.from_batches([batch])
+        examples, key = keyed(added(read) if added else read, encoder, items, tasks=tasks)
         kept = examples.time < before
         examples, key = examples.where(kept), key[kept]
         table = _table(examples, key)
@@ -195,7 +196,7 @@ def _file(folder: Path, shard: int) -> Path:
 def _empty(items: Items, manifest: Mapping[str, Any]) -> Examples:
     sizes = {"rows": int(manifest["categorical"]), "numbers": int(manifest["numeric"])}
     kinds = {"rows": np.int32, "numbers": np.float32, "label": np.float64, "rate": np.float64}
-    names = [field.name for field in fields(Examples) if field.name not in {"vectors", "tasks", "weight"}]
+    names = [name for name in COLUMNS if name not in {"tasks", "weight"}]
     columns: dict[str, Any] = {
         name: np.zeros((0, sizes[name]) if name in sizes else 0, dtype=kinds.get(name, np.int64)) for name in names
     }

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from segments.errors import ContractBroken, UsageError
-from spark_jobs.comparison import METRICS, compare
+from spark_jobs.comparison import METRICS, compare, winner
 from spark_jobs.evaluation.seeds import bootstrap_interval, difference_interval, mean_interval
 from spark_jobs.experiment_settings import Experiment
 from spark_jobs.sweep import expanded
 
 
-def a_run(folder: Path, values: list[float], *, dim: int, clicks: int = 9, wide: float = 0.01) -> Path:
+def a_run(
+    folder: Path, values: list[float], *, dim: int, clicks: int = 9, wide: float = 0.01,
+    before: dict[str, float] | None = None,
+) -> Path:  # fmt: skip
     folder.mkdir(parents=True)
     seeds = list(range(len(values)))
     mean = sum(values) / len(values)
@@ -22,7 +25,8 @@ def a_run(folder: Path, values: list[float], *, dim: int, clicks: int = 9, wide:
     report = {
         "run": "r", "shelf": "product", "visits": 5, "clicks": clicks, "candidates": 3, "default_variant": "B",
         "metrics": {"B": {**dict.fromkeys(METRICS, mean), "intervals": spread}},
-        "seeds": [{"seed": s, "metrics": {"B": dict.fromkeys(METRICS, v)}, "training": {"parameters": 10.0 * dim}}
+        "seeds": [{"seed": s, "metrics": {"B": dict.fromkeys(METRICS, v)},
+                   "training": {"parameters": 10.0 * dim, **(before or {})}}
                   for s, v in zip(seeds, values, strict=True)],
         "seconds": {"train": 2.0, "judge": 1.0},
     }  # fmt: skip
@@ -82,3 +86,21 @@ def test_a_sweep_stands_for_its_trials(tmp_path: Path) -> None:
     assert expanded([tmp_path / "sweep", made[0]]) == [*made, made[0]]
     with pytest.raises(UsageError, match="no finished run"):
         expanded([tmp_path])
+
+
+def test_the_days_before_the_clock_choose(tmp_path: Path) -> None:
+    runs = [
+        a_run(tmp_path / "a", [0.70, 0.72], dim=4, before={"gauc": 0.9, "logloss": 0.3}),
+        a_run(tmp_path / "b", [0.80, 0.82], dim=8, before={"gauc": 0.8, "logloss": 0.2}),
+    ]
+    rows = compare(runs)["rows"]
+    chosen = winner(rows, "gauc")
+    assert chosen is not None
+    assert (chosen["name"], chosen["before"]["value"]) == ("a", 0.9)
+    assert chosen["after"]["gauc"]["value"] == pytest.approx(0.71)
+    lowest = winner(rows, "logloss")
+    assert lowest is not None
+    assert lowest["name"] == "b"
+    bare = compare([a_run(tmp_path / "c", [0.9, 0.9], dim=2)])["rows"]
+    assert bare[0]["before"] == {}
+    assert winner(bare, "gauc") is None

@@ -12,6 +12,7 @@ import pytest
 from segments.errors import Refused, UsageError
 from spark_jobs import experiment
 from spark_jobs.experiment_settings import Experiment, Trial
+from spark_jobs.models import reading
 from spark_jobs.models.checkpoint import load
 from spark_jobs.models.examples import read_examples
 from spark_jobs.models.item_table import read_items
@@ -126,23 +127,22 @@ def test_every_block_of_the_grid_is_as_the_checkpoint_says(
 
 def test_nothing_at_or_after_the_clock_is_learnt_from(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every second example is moved to the clock; training stops before anything is judged."""
-    clock = int(AS_OF.timestamp() * 1_000_000)
     given: list[np.ndarray[Any, Any]] = []
 
     def shifted(*arguments: Any, **named: Any) -> Any:
         found = read_examples(*arguments, **named)
-        found.time[::2] = clock
+        found.time[::2] = night.clock
         return found
 
     def watched(*_: Any, examples: Any, **__: Any) -> Any:
         given.append(examples.time)
         raise Refused("seen enough")
 
-    monkeypatch.setattr(experiment, "read_examples", shifted)
+    monkeypatch.setattr(reading, "read_examples", shifted)
     monkeypatch.setattr(experiment, "develop", watched)
     with pytest.raises(Refused, match="seen enough"):
         tried(night, {}, model="logistic", name="cut")
-    assert given[0].max() < clock
+    assert given[0].max() < night.clock
     assert len(given[0]) == 300 * 12 // 2
     assert not (night.folder("experiments") / "cut" / "metrics.json").exists(), "an experiment that broke off"
 

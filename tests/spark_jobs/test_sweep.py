@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,11 +15,12 @@ from typing import Any
 import pytest
 
 from segments.errors import MissingExtra, Refused, UsageError
-from spark_jobs import crew as crew_
 from spark_jobs import sweep
 from spark_jobs.arena import Arena
-from spark_jobs.crew import Crew, finished
-from spark_jobs.experiment_settings import Trial
+from spark_jobs.crew import Crew, finished, processes
+from spark_jobs.experiment import attempt
+from spark_jobs.experiment_settings import Experiment, Trial
+from spark_jobs.models.partial import Partial
 from spark_jobs.sweep_settings import Ablation, Sweep
 from tests.spark_jobs.small_arena import SHOP, small_arena
 
@@ -37,9 +39,10 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Arena:
 class Alone(Crew):
     """The same crew in this process: what is made does not depend on where."""
 
-    def run(self, trials: Any) -> Any:
-        from spark_jobs.experiment import attempt
+    def __init__(self, folder: Path, arena: Any) -> None:
+        super().__init__(folder, arena, hands=processes(1))
 
+    def run(self, trials: Any) -> Any:
         done = {}
         for trial in trials:
             report = finished(self.folder / trial.name, trial)
@@ -55,7 +58,7 @@ def swept(arena: Arena, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     folder = tmp_path_factory.mktemp("sweep")
     lines: list[str] = []
     told = lambda done, of, trial, _: lines.append(f"{done}/{of} {trial.name}")  # noqa: E731
-    with Crew(folder, lambda: arena, jobs=2, on_trial=told) as crew:
+    with Crew(folder, lambda: arena, hands=processes(2), on_trial=told) as crew:
         report = sweep.run(Sweep.of(GRID), SHOP, crew)
     return folder, report, lines
 
@@ -76,7 +79,8 @@ def test_finished_trials_are_not_run_again_and_half_made_ones_are(
     arena: Arena, swept: tuple[Path, dict[str, Any], list[str]]
 ) -> None:
     folder, report, _ = swept
-    with Crew(folder, lambda: pytest.fail("nothing is left to do, so nothing is read")) as crew:
+    unread = lambda: pytest.fail("nothing is left to do, so nothing is read")  # noqa: E731
+    with Crew(folder, unread, hands=processes(1)) as crew:
         assert sweep.run(Sweep.of(GRID), SHOP, crew)["rows"] == report["rows"]
     half = sorted(path.parent for path in folder.glob("*/metrics.json"))[0]
     before = json.loads((half / "metrics.json").read_text())
@@ -84,6 +88,27 @@ def test_finished_trials_are_not_run_again_and_half_made_ones_are(
     with Alone(folder, lambda: arena) as crew:
         assert sweep.run(Sweep.of(GRID), SHOP, crew)["made"] == 1
     assert json.loads((half / "metrics.json").read_text())["metrics"] == before["metrics"]
+
+
+def test_what_came_after_the_clock_does_not_choose(
+    swept: tuple[Path, dict[str, Any], list[str]], tmp_path: Path
+) -> None:
+    folder, report, _ = swept
+    before = {row["name"]: row["before"]["gauc"]["value"] for row in report["rows"]}
+    best = max(before, key=before.__getitem__)
+    assert report["winner"]["name"] == best
+    assert report["winner"]["before"]["value"] == before[best]
+    shutil.copytree(folder, tmp_path / "again")
+    for path in (tmp_path / "again").glob("dim-*/metrics.json"):
+        told = json.loads(path.read_text())
+        for seed in told["seeds"]:
+            seed["metrics"]["B"]["gauc"] = float(not path.parent.name.startswith(best))
+        path.write_text(json.dumps(told))
+    with Alone(tmp_path / "again", lambda: pytest.fail("all is made")) as crew:
+        doctored = sweep.run(Sweep.of(GRID), SHOP, crew)
+    assert max(doctored["rows"], key=lambda row: row["gauc"]["value"])["name"] != best
+    assert doctored["winner"]["name"] == best
+    assert doctored["winner"]["after"]["gauc"]["value"] == 0.0
 
 
 def test_a_changed_base_is_another_trial(swept: tuple[Path, dict[str, Any], list[str]]) -> None:
@@ -97,7 +122,7 @@ KILLED = """
 import pickle, sys
 from pathlib import Path
 from spark_jobs import sweep
-from spark_jobs.crew import Crew
+from spark_jobs.crew import Crew, processes
 from spark_jobs.experiment_settings import Trial
 from spark_jobs.sweep_settings import Sweep
 from tests.spark_jobs.small_arena import SHOP, small_arena
@@ -105,7 +130,7 @@ from tests.spark_jobs.test_sweep import GRID
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    with Crew(folder / "out", lambda: small_arena(folder / "in"), jobs=1,
+    with Crew(folder / "out", lambda: small_arena(folder / "in"), hands=processes(1),
               on_trial=lambda *_: print("made", flush=True)) as crew:
         sweep.run(Sweep.of(GRID), SHOP, crew)
 """
@@ -133,6 +158,35 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path) -> None:
     assert all(path.stat().st_mtime_ns == at for path, at in made.items())
 
 
+def test_a_killed_trial_goes_on_in_the_middle_and_streams_what_memory_does_not_hold(
+    arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = {"epochs": 2, "checkpoint_every": 20, "memory_rows": 100, "block_rows": 800}
+    trial = Trial.of(Experiment.of({"training": training, "seeds": [7, 8]}), SHOP)
+    whole = attempt(arena, trial, tmp_path / "whole")
+    assert whole["seeds"][0]["training"]["examples"] == 2400
+    real, saved = Partial.save, list[Path]()
+
+    def save_then_stop(self: Partial, *given: Any) -> None:
+        real(self, *given)
+        saved.append(self.folder)
+        if self.folder.parts[-2:] == ("seed-8", "refit"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Partial, "save", save_then_stop)
+        with pytest.raises(KeyboardInterrupt):
+            attempt(arena, trial, tmp_path / "killed")
+    steps = len(saved)
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(Partial, "save", lambda self, *_: saved.append(self.folder))
+        again = attempt(arena, trial, tmp_path / "killed")
+    assert len(saved) - steps < steps / 2, "what was trained is not trained again"
+    assert again["metrics"] == whole["metrics"]
+    assert not (tmp_path / "killed" / "unfinished").exists()
+
+
 def test_an_ablation_says_what_a_field_is_worth(arena: Arena, tmp_path: Path) -> None:
     said = Ablation.of(
         {
@@ -150,9 +204,7 @@ def test_an_ablation_says_what_a_field_is_worth(arena: Arena, tmp_path: Path) ->
     }  # fmt: skip
 
 
-def test_a_trial_that_fails_is_named_and_the_others_are_kept(
-    arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trial_that_fails_is_named_and_the_others_are_kept(arena: Arena, tmp_path: Path) -> None:
     trials = sweep.plan_of(Sweep.of(GRID), SHOP)
     told: list[str] = []
 
@@ -161,10 +213,9 @@ def test_a_trial_that_fails_is_named_and_the_others_are_kept(
             raise Refused("no clicks", hint="more days")
         return {"trial": trial.name}
 
-    monkeypatch.setattr(crew_, "ProcessPoolExecutor", lambda jobs, **_: ThreadPoolExecutor(jobs))
-    monkeypatch.setattr(crew_, "_attempt", attempted)
+    hands = lambda _: (ThreadPoolExecutor(1), attempted)  # noqa: E731
     with (
-        Crew(tmp_path, lambda: arena, on_trial=lambda *a: told.append(a[2].name)) as crew,
+        Crew(tmp_path, lambda: arena, hands=hands, on_trial=lambda *a: told.append(a[2].name)) as crew,
         pytest.raises(Refused, match="1 of 4 trials failed: no clicks") as refused,
     ):
         crew.run(trials)
@@ -178,6 +229,7 @@ def test_a_trial_that_fails_is_named_and_the_others_are_kept(
         ({"grid": {"model.dim": [4]}, "search": {"space": {"model.dim": {"low": 1, "high": 2}}}}, "not both"),
         ({"search": {"space": {"model.dim": {"low": 3}}}}, "higher `high`"),
         ({"grid": {"seeds": [[1]]}}, "cannot set 'seeds'"),
+        ({"metric": "ndcg@20"}, "gauc"),
         ({"grid": {"model.depth": [3]}}, "depth"),
     ],
 )
@@ -204,3 +256,10 @@ def test_a_search_names_its_extra_or_goes_on_from_where_it_was(arena: Arena, tmp
     assert crew.made == len(first["rows"]) >= 2
     with Alone(tmp_path, lambda: pytest.fail("all proposals are finished")) as crew:
         assert sweep.run(said, SHOP, crew)["rows"] == first["rows"]
+    # Whatever is known of the days after the clock, the same is proposed: it is not looked at.
+    for path in tmp_path.glob("*/metrics.json"):
+        told = json.loads(path.read_text())
+        told["metrics"]["B"]["gauc"] = told["seeds"][0]["metrics"]["B"]["gauc"] = 1.0 - len(path.parent.name) / 100
+        path.write_text(json.dumps(told))
+    with Alone(tmp_path, lambda: pytest.fail("all proposals are finished")) as crew:
+        assert [row["name"] for row in sweep.run(said, SHOP, crew)["rows"]] == [row["name"] for row in first["rows"]]

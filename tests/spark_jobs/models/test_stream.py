@@ -8,24 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
 
 from segments.errors import Refused
 from spark_jobs.evaluation.auc import auc
+from spark_jobs.fields import Field, FieldSchema
 from spark_jobs.models.ahead import Ahead
 from spark_jobs.models.develop import develop
 from spark_jobs.models.encoding import Encoder
-from spark_jobs.models.examples import Examples, examples_of
-from spark_jobs.models.partial import Partial
+from spark_jobs.models.examples import Examples, examples_of, joined
 from spark_jobs.models.reading import read_before
 from spark_jobs.models.registry import model_settings
 from spark_jobs.models.settings import DeepFMSettings
 from spark_jobs.models.shards import make_shards
-from spark_jobs.models.stream import Stream, joined
+from spark_jobs.models.stream import Stream
 from spark_jobs.models.training import fit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
+from tests.contracts.killed import killed_after
 from tests.contracts.ranker import SCHEMA, TRAINING, examples, items_of, world
 
 LATE = 2**62
@@ -76,6 +78,28 @@ def test_every_row_is_met_once_an_epoch_in_small_blocks(tmp_path: Path) -> None:
     assert sorted(firsts[0]) == sorted(firsts[1])
 
 
+def test_columns_that_are_made_on_reading_are_the_same_streamed(tmp_path: Path) -> None:
+    """A person's own past is in no table: it is added to rows as they are read."""
+    table, _ = world(3000)
+    schema = FieldSchema(fields=(*SCHEMA.fields, Field(name="own", kind="numeric", role="user")))
+
+    def own(rows: pa.Table) -> pa.Table:
+        return rows.append_column("own", pc.cast(pc.utf8_length(rows["user_id"].cast(pa.string())), pa.float64()))
+
+    folder = written(table, tmp_path / "in")
+    read = [
+        read_before(folder, Encoder(schema), before=2_000_000_000, settings=settings, scratch=tmp_path / "shards",
+                    vectors=items_of(60), added=own)
+        for settings in (SMALL, TRAINING)
+    ]  # fmt: skip
+    streamed, whole = read
+    assert isinstance(streamed, Stream)
+    assert isinstance(whole, Examples)
+    assert set(whole.numbers[:, -1].tolist()) == {2.0, 3.0, 4.0}
+    blocks = list(streamed.blocks(torch.Generator().manual_seed(1)))
+    assert sorted_rows(joined(blocks)) == sorted_rows(whole)
+
+
 def test_facts_and_encoder_are_those_of_the_whole(tmp_path: Path) -> None:
     table, _ = world(5000)
     weights = np.random.default_rng(2).uniform(0.5, 2.0, 5000)
@@ -120,7 +144,7 @@ def test_it_does_not_depend_on_how_the_table_was_partitioned_and_learns_the_same
     assert auc(test.label, scores[0]) > known - 0.02
 
 
-def test_a_streamed_training_is_resumed_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_streamed_training_is_resumed_bit_for_bit(tmp_path: Path) -> None:
     table, _ = world(3000)
     found = stream(table, tmp_path)
     settings = SMALL.model_copy(update={"checkpoint_every": 7, "negatives": 0.7, "negative_method": "resample"})
@@ -129,19 +153,8 @@ def test_a_streamed_training_is_resumed_bit_for_bit(tmp_path: Path, monkeypatch:
     def train(folder: Path | None) -> dict[str, torch.Tensor]:
         return fit(model, Encoder(SCHEMA), train=found, valid=None, settings=settings, folder=folder).model.state_dict()
 
-    real, left = Partial.save, 3
-
-    def save_then_stop(self: Partial, *given: object) -> None:
-        nonlocal left
-        real(self, *given)  # type: ignore[arg-type]
-        left -= 1
-        if not left:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Partial, "save", save_then_stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / "kept")
+    with killed_after(3):
+        train(tmp_path / "kept")
     assert not [thread for thread in threading.enumerate() if thread.name == "ahead"], "nothing is left running"
     resumed, whole = train(tmp_path / "kept"), train(None)
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
