@@ -22,7 +22,8 @@ from segments.errors import UsageError
 @click.option("--variant", metavar="V", help="Serve this variant; the generation's default otherwise.")
 @click.option("--surface", default="search", show_default=True, metavar="NAME",
               help="Twiddlers and their parameters: search, category, banners, or a YAML file.")  # fmt: skip
-@click.option("--without", multiple=True, metavar="T", help="Switch a twiddler off: downrank, pins, interval (repeat).")
+@click.option("--without", multiple=True, metavar="T",
+              help="Switch a twiddler off: personal, downrank, pins, interval (repeat).")  # fmt: skip
 @click.option("--size", type=click.IntRange(min=0), help="Hits on the page (10, or the body's own).")
 @click.option("--cursor", metavar="C", help="The cursor of the page before (needs ES_RANKING_CURSOR_KEY).")
 @click.option("--at", metavar="T", help="Recent actions before this UTC time count; now otherwise.")
@@ -61,6 +62,7 @@ def command(
     from es_ranking.query.cursor import has_lasting_key
     from es_ranking.query.exposures import JsonLinesExposureLog
     from es_ranking.query.recommended import recommended
+    from es_ranking.tastes.connect import connect_tastes
     from es_ranking.twiddlers.registry import TWIDDLERS
     from es_ranking.twiddlers.settings import load_surface
 
@@ -81,6 +83,7 @@ def command(
         surface=load_surface(surface),
         twiddlers=[name for name in TWIDDLERS if name not in without],
         actions=connect_actions() if user else None,
+        tastes=connect_tastes() if user else None,
         cursor=cursor,
         way=way,
         explain=explain,

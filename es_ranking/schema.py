@@ -10,6 +10,8 @@ from segments.errors import Refused, UsageError
 from segments.naming import checked
 
 RECOMMENDED = "recommended"
+VECTOR = "vector"
+"""The binary field that holds an item's vector, where a generation has them (es_ranking/tastes/vectors.py)."""
 _KEYWORD = {"type": "keyword"}
 # Long attribute values are kept in `_source` and simply not indexed: one of them must not refuse a document.
 _SHORT_KEYWORD = {"type": "keyword", "ignore_above": 1024}
@@ -35,6 +37,7 @@ def main_mapping(
     default_variant: str,
     keyword_attributes: Sequence[str] = (),
     index_ranks: bool = True,
+    vectors: bool = False,
     meta: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The mapping of a product or banner index. Explicit to the last field: an unknown one refuses its document.
@@ -45,6 +48,7 @@ def main_mapping(
         keyword_attributes: attributes that become keyword fields of their own, at the top level.
         index_ranks: points for rank fields. With them a sorted read skips what cannot win (Lucene skips for long and
             double), measured at the price of a plain integer sort; without, each sort reads all matches.
+        vectors: whether items have vectors for the personal re-sort.
 
     Raises:
         UsageError: the default variant is not ranked, or an attribute's name is taken.
@@ -67,9 +71,11 @@ def main_mapping(
         "attributes": {"type": "object", "enabled": False},
     }
     for name in keyword_attributes:
-        if name in properties or name in {"rank", RECOMMENDED} or "." in name:
+        if name in properties or name in {"rank", RECOMMENDED, VECTOR} or "." in name:
             raise UsageError(f"the attribute name {name!r} is taken or has a dot", where="publish.keyword_attributes")
         properties[name] = _SHORT_KEYWORD
+    if vectors:
+        properties[VECTOR] = {"type": "binary", "doc_values": True}
     field = {"type": "double"} if index_ranks else {"type": "double", "index": False}
     properties["rank"] = {
         "properties": {

@@ -11,18 +11,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from es_ranking.actions import action_pb2
 from es_ranking.actions.breaker import Breaker
 from es_ranking.actions.contract import Action, ActionsUnavailable, Counts, milliseconds
-from segments.errors import UsageError
+from es_ranking.actions.guarded import GuardedRedis
 
 _Message = cast(Any, action_pb2).Action
-_DOWN = (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError)
-HINT = "es-ranking node start starts the embedded one, or set REDIS_URL"
 
 
 class RedisActionStore:
@@ -50,17 +44,10 @@ class RedisActionStore:
         self.limit = limit
         self.keep = timedelta(days=keep_days)
         self.prefix = prefix
-        self.breaker = breaker or Breaker()
-        try:
-            # no retries inside the client: they would turn one short time-out into several with pauses between
-            self._client = redis.Redis.from_url(
-                url,
-                socket_timeout=timeout_seconds,
-                socket_connect_timeout=timeout_seconds,
-                retry=Retry(NoBackoff(), 0),
-            )
-        except ValueError as error:
-            raise UsageError("the address of the recent-action store is wrong", hint="redis://host:6379/0") from error
+        self._redis = GuardedRedis(
+            url, what="recent-action store", unavailable=ActionsUnavailable, timeout_seconds=timeout_seconds,
+            breaker=breaker,
+        )  # fmt: skip
 
     def record(self, batch: Sequence[Action]) -> None:
         members: dict[str, dict[bytes, int]] = {}
@@ -69,18 +56,18 @@ class RedisActionStore:
             members.setdefault(action.user, {})[message.SerializeToString(deterministic=True)] = action.ms
         if not members:
             return
-        pipe = self._client.pipeline(transaction=True)
+        pipe = self._redis.client.pipeline(transaction=True)
         for user, scores in members.items():
             # NX: the first time of an event stands
             pipe.zadd(self._key(user), scores, nx=True)
             pipe.zremrangebyrank(self._key(user), 0, -2 * self.limit - 1)
             pipe.pexpire(self._key(user), self.keep)
-        self._ask(pipe.execute)
+        self._redis.ask(pipe.execute)
 
     def counts(self, user: str, as_of: datetime, window: timedelta) -> Counts:
         until, since = milliseconds(as_of), milliseconds(as_of - window)
-        members = self._ask(
-            lambda: self._client.zrevrangebyscore(self._key(user), f"({until}", since, start=0, num=self.limit)
+        members: Any = self._redis.ask(
+            lambda: self._redis.client.zrevrangebyscore(self._key(user), f"({until}", since, start=0, num=self.limit)
         )
         found: Counts = {}
         for member in members:
@@ -90,27 +77,14 @@ class RedisActionStore:
         return found
 
     def forget(self, user: str) -> int:
-        pipe = self._client.pipeline(transaction=True)
+        pipe = self._redis.client.pipeline(transaction=True)
         pipe.zcard(self._key(user))
         pipe.delete(self._key(user))
-        return int(self._ask(pipe.execute)[0])
+        return int(self._redis.ask(pipe.execute)[0])
 
     def close(self) -> None:
         """Closes the connections."""
-        self._client.close()
+        self._redis.client.close()
 
     def _key(self, user: str) -> str:
         return f"{self.prefix}{user}"
-
-    def _ask(self, call: Any) -> Any:
-        if not self.breaker.allows():
-            raise ActionsUnavailable("the recent-action store was down a moment ago", hint=HINT)
-        try:
-            answer = call()
-        except _DOWN as error:
-            self.breaker.failed()
-            raise ActionsUnavailable(
-                f"the recent-action store does not answer: {type(error).__name__}", hint=HINT
-            ) from error
-        self.breaker.succeeded()
-        return answer

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from es_ranking.schema import rank_field
+from es_ranking.schema import VECTOR, rank_field
+from es_ranking.tastes.vectors import to_text
 from segments.errors import ContractBroken
 
 PATH_JOINT = ">"
@@ -25,7 +26,7 @@ def main_document(
     """The document of one item.
 
     Args:
-        item: a row of the items table; nulls are left out.
+        item: a row of the items table; nulls are left out. Its `packed` is the vector of the personal re-sort, if any.
         ranks: variant → segment → final score, finite and positive.
         list_name: the list the item stands in at night.
 
@@ -51,6 +52,7 @@ def main_document(
         "store_id": item.get("store_id"),
         "attributes": attributes or None,
         **{name: attributes.get(name) for name in keyword_attributes},
+        VECTOR: to_text(item["packed"]) if item.get("packed") else None,
     }
     kept = {key: value for key, value in document.items() if value is not None}
     kept["rank"] = {

@@ -87,6 +87,7 @@ class GenerationMeta:
         catalogue: `segments.catalogue.Catalogue` as JSON.
         documents: how many documents it must hold.
         night: run of the whole night that this generation brings up to date; empty for a whole night's own.
+        space: names the set of item vectors, which tastes in the store must be of; empty where items have none.
     """
 
     generation: str
@@ -99,6 +100,7 @@ class GenerationMeta:
     catalogue: dict[str, Any]
     documents: int
     night: str = ""
+    space: str = ""
 
     def to_meta(self) -> dict[str, Any]:
         """The mapping's `_meta`."""

@@ -97,12 +97,14 @@ def plan_publish(
     documents: int,
     users: int,
     settings: PublishSettings,
+    space: str = "",
 ) -> PublishPlan:
     """Looks at the engine and says what publishing this run would do. Changes nothing.
 
     Args:
         documents: items to publish, each exactly one document.
         users: users whose segments are published beside.
+        space: names the set of item vectors, empty where items have none.
 
     Raises:
         ContractBroken: nothing to publish.
@@ -125,12 +127,14 @@ def plan_publish(
         rank_fields=ranks,
         catalogue=catalogue.model_dump(mode="json"),
         documents=documents,
+        space=space,
     )
     mapping = main_mapping(
         ranks,
         default_variant=default_variant,
         keyword_attributes=settings.keyword_attributes,
         index_ranks=settings.index_rank_fields,
+        vectors=bool(space),
         meta=meta.to_meta(),
     )
     limit = checked_limit(mapping, limit=settings.field_limit, may_raise=settings.raise_field_limit)

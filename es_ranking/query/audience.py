@@ -37,6 +37,7 @@ class Served:
         index: the concrete index.
         generation: id of the generation.
         segment, variant: whose ranks.
+        space: names the generation's set of item vectors, empty where it has none.
         flags: what went otherwise than asked for, such as `users_unavailable`.
         forced: the variant was chosen by hand: statistics of an experiment leave this request out.
     """
@@ -46,6 +47,7 @@ class Served:
     generation: str
     segment: str
     variant: str
+    space: str = ""
     flags: tuple[str, ...] = ()
     forced: bool = False
 
@@ -132,7 +134,8 @@ class Audience:
             segment = catalogue.resolve({family: one for family, one in found.items() if one in known}, name)
         elif segment not in known:
             raise UsageError.unknown(f"segment of variant {name}", segment, known, where=index)
-        return Served(serving.meta.alias, serving.index, serving.meta.generation, segment, name, flags, forced)
+        meta = serving.meta
+        return Served(meta.alias, serving.index, meta.generation, segment, name, meta.space, flags, forced)
 
     def _segments_of(self, serving: Serving, user: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
         try:

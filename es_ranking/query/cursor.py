@@ -19,7 +19,7 @@ from typing import Any
 
 from segments.errors import UsageError
 
-VERSION = 1
+VERSION = 2
 KEY_VARIABLE = "ES_RANKING_CURSOR_KEY"
 LONGEST = 4096
 _EPHEMERAL = secrets.token_bytes(32)
@@ -34,9 +34,10 @@ class Cursor:
         index: concrete index of the generation.
         generation, segment, variant: whose ranks.
         as_of: recent actions before this time count, ms since 1970.
+        space: whose item vectors.
         spec: hash of everything else that decides the order.
         position: hits shown so far.
-        plain: the first page had to do without recent actions; so do the next ones, or items would move.
+        without: flags of the stores the first page had to do without; so do the next ones, or items would move.
         expires: seconds since 1970.
     """
 
@@ -45,10 +46,11 @@ class Cursor:
     generation: str
     segment: str
     variant: str
+    space: str
     as_of: int
     spec: str
     position: int
-    plain: bool
+    without: tuple[str, ...]
     expires: int
 
     def seal(self, key: bytes | None = None) -> str:
@@ -70,7 +72,7 @@ class Cursor:
         payload = _checked(text, key)
         if payload[0] != VERSION or len(payload) != 1 + len(cls.__dataclass_fields__):
             raise UsageError("the cursor is of another version of es-ranking", hint=AGAIN)
-        cursor = cls(*payload[1:])
+        cursor = cls(*(tuple(value) if isinstance(value, list) else value for value in payload[1:]))
         if cursor.expires < now:
             raise UsageError("the cursor has expired", hint=AGAIN)
         if not hmac.compare_digest(cursor.spec, spec):

@@ -44,7 +44,8 @@ class Page:
         as_of: recent actions before this time were considered.
         certificate: `exact`, or `relaxed(n)`: n gaps were given up between the first place and the end of this page.
         way: how it was run: `field`, `at_once`, `plan_then_fetch`, `script`.
-        flags: what went otherwise: `actions_unavailable`, `restarted`, `users_unavailable`, `exposures_lost`.
+        flags: what went otherwise: `actions_unavailable`, `tastes_unavailable`, `restarted`, `users_unavailable`,
+            `exposures_lost`.
         cursor: for the next page; None at the end of the list.
         requests: how many requests went to the engine for planning and fetching.
     """

@@ -8,10 +8,12 @@ from typing import Any
 
 from es_ranking.engine.contract import Engine
 from es_ranking.query.prepare import Ready
+from es_ranking.schema import VECTOR
 from es_ranking.scripts.sorts import field_sort
 from es_ranking.twiddlers.contract import Facts, Hit, Twiddler
 from es_ranking.twiddlers.downrank import Downrank
 from es_ranking.twiddlers.interval import IntervalSettings
+from es_ranking.twiddlers.personal import Personal
 from es_ranking.twiddlers.pins import Pins, PinsSettings
 from es_ranking.twiddlers.planner import Plan, Planner
 from es_ranking.twiddlers.settings import Surface
@@ -35,7 +37,8 @@ class Reading:
 def attributes_of(ready: Ready) -> list[str]:
     """Fields whose doc values the twiddlers of this request look at."""
     gaps = [one for one in ready.settings if isinstance(one, IntervalSettings)]
-    return list(dict.fromkeys(gap.attribute for one in gaps for gap in one.gaps))
+    vector = [] if ready.taste is None else [VECTOR]
+    return vector + list(dict.fromkeys(gap.attribute for one in gaps for gap in one.gaps))
 
 
 def twiddlers_of(engine: Engine, ready: Ready, surface: Surface) -> tuple[list[Twiddler], int]:
@@ -52,13 +55,15 @@ def twiddlers_of(engine: Engine, ready: Ready, surface: Surface) -> tuple[list[T
         check_generation(ready, answer)
         pinned = {hit.item_id: hit for hit in (hit_of(raw, attributes_of(ready)) for raw in answer["hits"]["hits"])}
         requests = 1
-    built = [settings.build(Facts(ready.counts, pinned)) for settings in ready.settings]
+    built = [settings.build(Facts(ready.counts, pinned, ready.taste)) for settings in ready.settings]
     return [one for one in built if not _idle(one)], requests
 
 
 def _idle(twiddler: Twiddler) -> bool:
     if isinstance(twiddler, Downrank):
         return not twiddler.by_item
+    if isinstance(twiddler, Personal):
+        return twiddler.taste is None
     return isinstance(twiddler, Pins) and not twiddler.by_slot
 
 

@@ -11,10 +11,14 @@ from es_ranking.actions.contract import ActionStore, ActionsUnavailable, millise
 from es_ranking.query.audience import Audience, Served
 from es_ranking.query.body import Asked, take_apart
 from es_ranking.query.cursor import Cursor, spec_hash
+from es_ranking.tastes.contract import Taste, TasteStore, TastesUnavailable
 from es_ranking.twiddlers.downrank import DownrankSettings, penalties
+from es_ranking.twiddlers.personal import PersonalSettings
 from es_ranking.twiddlers.registry import TwiddlerSettings, chosen
 from es_ranking.twiddlers.settings import Surface
 from segments.errors import UsageError
+
+ACTIONS, TASTES = "actions_unavailable", "tastes_unavailable"
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Ready:
     Args:
         target: index or alias to ask: the concrete one when a cursor keeps to it.
         counts: recent actions of the user; empty where none count or the store is down.
-        plain: recent actions were not to be had, so this list and its next pages go without.
+        taste: what the user clicked; None where that is too little, or the store is down.
+        without: flags of the stores that were not to be had, so this list and its next pages go without.
     """
 
     asked: Asked
@@ -49,14 +54,23 @@ class Ready:
     target: str
     settings: tuple[TwiddlerSettings, ...]
     counts: Mapping[str, Mapping[str, int]]
+    taste: Taste | None
     as_of: datetime
     spec: str
     flags: tuple[str, ...]
-    plain: bool
+    without: tuple[str, ...]
 
 
-def prepare(request: Request, audience: Audience, actions: ActionStore | None) -> Ready:
-    """Checks the request, opens its cursor, resolves the user and reads his recent actions.
+@dataclass(frozen=True)
+class Stores:
+    """What is known of users beside the engine; None: nothing."""
+
+    actions: ActionStore | None = None
+    tastes: TasteStore | None = None
+
+
+def prepare(request: Request, audience: Audience, stores: Stores) -> Ready:
+    """Checks the request, opens its cursor, resolves the user, reads his recent actions and his taste.
 
     Raises:
         UsageError: see `recommended`.
@@ -73,7 +87,7 @@ def prepare(request: Request, audience: Audience, actions: ActionStore | None) -
     if request.at is not None and request.at.tzinfo is None:
         raise UsageError("`at` needs a time zone", hint="datetime.now(UTC)")
     if request.cursor is not None:
-        return _continued(request, request.cursor, asked, settings, spec, actions)
+        return _continued(request, request.cursor, asked, settings, spec, stores)
     served = audience.resolve(
         request.index,
         user=request.user,
@@ -82,9 +96,7 @@ def prepare(request: Request, audience: Audience, actions: ActionStore | None) -
         experiment=surface.experiment,
     )
     as_of = request.at or request.now
-    counts, flags = _counts(settings, request.user, as_of, actions)
-    asked = _filtered(asked, settings, counts, surface.item_field)
-    return Ready(asked, served, request.index, settings, counts, as_of, spec, served.flags + flags, bool(flags))
+    return _ready(request, stores, asked, served, request.index, settings, as_of, spec, without=())
 
 
 def _continued(
@@ -93,18 +105,43 @@ def _continued(
     asked: Asked,
     settings: tuple[TwiddlerSettings, ...],
     spec: str,
-    actions: ActionStore | None,
+    stores: Stores,
 ) -> Ready:
     if asked.start:
         raise UsageError("give a cursor or `from`, not both", where="query body")
     cursor = Cursor.open(text, spec=spec, now=request.now.timestamp(), key=request.key)
     if cursor.position + asked.size > request.surface.max_window:
         raise UsageError(f"page too deep: the window ends at {request.surface.max_window}", where="cursor")
-    served = Served(cursor.alias, cursor.index, cursor.generation, cursor.segment, cursor.variant)
+    served = Served(cursor.alias, cursor.index, cursor.generation, cursor.segment, cursor.variant, cursor.space)
     as_of = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=cursor.as_of)
-    counts, flags = ({}, ("actions_unavailable",)) if cursor.plain else _counts(settings, request.user, as_of, actions)
-    asked = _filtered(replace(asked, start=cursor.position), settings, counts, request.surface.item_field)
-    return Ready(asked, served, cursor.index, settings, counts, as_of, spec, flags, bool(flags))
+    asked = replace(asked, start=cursor.position)
+    return _ready(request, stores, asked, served, cursor.index, settings, as_of, spec, without=cursor.without)
+
+
+def _ready(
+    request: Request, stores: Stores, asked: Asked, served: Served, target: str,
+    settings: tuple[TwiddlerSettings, ...], as_of: datetime, spec: str, *, without: tuple[str, ...],
+) -> Ready:  # fmt: skip
+    """Asks the stores, except those that `without` flags; one that is down is flagged, never waited for.
+
+    A search that waits for its history, or fails without it, is worse than one that does without.
+    """
+    counts: Mapping[str, Mapping[str, int]] = {}
+    taste: Taste | None = None
+    found = list(without)
+    if ACTIONS not in without:
+        try:
+            counts = _counts(settings, request.user, as_of, stores.actions)
+        except ActionsUnavailable:
+            found.append(ACTIONS)
+    if TASTES not in without:
+        try:
+            taste = _taste(settings, request.user, served.space, as_of, stores.tastes)
+        except TastesUnavailable:
+            found.append(TASTES)
+    asked = _filtered(asked, settings, counts, request.surface.item_field)
+    flags = served.flags + tuple(found)
+    return Ready(asked, served, target, settings, counts, taste, as_of, spec, flags, tuple(found))
 
 
 def _filtered(
@@ -123,15 +160,20 @@ def _filtered(
 
 def _counts(
     settings: tuple[TwiddlerSettings, ...], user: str | None, as_of: datetime, actions: ActionStore | None
-) -> tuple[Mapping[str, Mapping[str, int]], tuple[str, ...]]:
+) -> Mapping[str, Mapping[str, int]]:
     downrank = next((one for one in settings if isinstance(one, DownrankSettings)), None)
     if downrank is None or user is None or actions is None:
-        return {}, ()
-    try:
-        return actions.counts(user, as_of, timedelta(days=downrank.window_days)), ()
-    except ActionsUnavailable:
-        # a search that waits for its history, or fails without it, is worse than one that does without
-        return {}, ("actions_unavailable",)
+        return {}
+    return actions.counts(user, as_of, timedelta(days=downrank.window_days))
+
+
+def _taste(
+    settings: tuple[TwiddlerSettings, ...], user: str | None, space: str, as_of: datetime, tastes: TasteStore | None
+) -> Taste | None:
+    personal = next((one for one in settings if isinstance(one, PersonalSettings)), None)
+    if personal is None or user is None or not space or tastes is None:
+        return None
+    return personal.graduated(tastes.taste(space, user, as_of))
 
 
 def next_cursor(ready: Ready, shown: int, *, now: datetime, lifetime: timedelta) -> Cursor:
@@ -143,9 +185,10 @@ def next_cursor(ready: Ready, shown: int, *, now: datetime, lifetime: timedelta)
         generation=served.generation,
         segment=served.segment,
         variant=served.variant,
+        space=served.space,
         as_of=milliseconds(ready.as_of),
         spec=ready.spec,
         position=ready.asked.start + shown,
-        plain=ready.plain,
+        without=ready.without,
         expires=int((now + lifetime).timestamp()),
     )

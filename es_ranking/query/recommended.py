@@ -18,8 +18,9 @@ from es_ranking.query.body import Body
 from es_ranking.query.exposures import ExposureLog, exposures_of, propensities
 from es_ranking.query.page import Page, PageHit
 from es_ranking.query.planning import GenerationSwitched, twiddlers_of
-from es_ranking.query.prepare import Ready, Request, next_cursor, prepare
+from es_ranking.query.prepare import Ready, Request, Stores, next_cursor, prepare
 from es_ranking.query.ways import Run, run, sorting
+from es_ranking.tastes.contract import TasteStore
 from es_ranking.twiddlers.settings import PLAIN, Surface
 from segments.errors import RankingError
 
@@ -41,6 +42,7 @@ def recommended(
     surface: Surface = PLAIN,
     twiddlers: Collection[str] | None = None,
     actions: ActionStore | None = None,
+    tastes: TasteStore | None = None,
     cursor: str | None = None,
     way: str = "auto",
     explain: bool = False,
@@ -63,6 +65,7 @@ def recommended(
         surface: which twiddlers, with which parameters.
         twiddlers: names of those to leave on; None: all of the surface's, an empty list: none.
         actions: the recent-action store; None: no downrank.
+        tastes: the taste store; None: no personal re-sort.
         cursor: of the page before. Only `size` and what is shown may differ from that page's request.
         way: `auto`, or one of `at_once`, `plan_then_fetch`, `script`; all give the same order.
         explain: every hit carries its moves.
@@ -80,7 +83,7 @@ def recommended(
     """
     clock = now or datetime.now(UTC)
     request = Request(index, body, user, segment, variant, at, surface, twiddlers, cursor, clock, key)
-    ready, done = _run(engine, request, actions, way)
+    ready, done = _run(engine, request, Stores(actions, tastes), way)
     hits = tuple(
         PageHit(
             item=entry.hit.item_id,
@@ -147,6 +150,7 @@ def rewrite(
     surface: Surface = PLAIN,
     twiddlers: Collection[str] | None = None,
     actions: ActionStore | None = None,
+    tastes: TasteStore | None = None,
 ) -> Rewritten:
     """The caller's own body, sorted by recommended, without running it.
 
@@ -159,7 +163,7 @@ def rewrite(
     request = Request(index, body, user, segment, variant, at, surface, twiddlers, None, datetime.now(UTC), None)
     audience = _audience(engine)
     for last in (False, False, True):
-        ready = prepare(request, audience, actions)
+        ready = prepare(request, audience, Stores(actions, tastes))
         try:
             found, _ = twiddlers_of(engine, ready, surface)
             by = sorting(engine, ready, surface, found)
@@ -173,13 +177,13 @@ def rewrite(
     raise AssertionError("unreachable")
 
 
-def _run(engine: Engine, request: Request, actions: ActionStore | None, way: str) -> tuple[Ready, Run]:
+def _run(engine: Engine, request: Request, stores: Stores, way: str) -> tuple[Ready, Run]:
     """Runs, again when the generation is switched meanwhile, from the start when a cursor's generation is gone."""
     audience = _audience(engine)
     restarted: tuple[str, ...] = ()
     for attempt in range(_TRIES):
         try:
-            ready = prepare(request, audience, actions)
+            ready = prepare(request, audience, stores)
             ready = replace(ready, flags=restarted + ready.flags)
             return ready, run(engine, ready, request.surface, way)
         except GenerationSwitched:

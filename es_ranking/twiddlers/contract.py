@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from es_ranking.tastes.contract import Taste
 
 Value = str | int | float | bool
 """A value of an attribute, as the engine's doc values give it."""
@@ -50,17 +53,21 @@ class Move:
 
 @dataclass(slots=True)
 class Entry:
-    """A hit on its way through the stages: its score so far, its place after each stage, and why."""
+    """A hit on its way through the stages: its score so far, its place after each stage, and why.
+
+    `turn` orders hits of one score where a stage before has decided it; elsewhere the item id does.
+    """
 
     hit: Hit
     score: float | None
+    turn: int = 0
     places: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
     @property
-    def key(self) -> tuple[bool, float, str]:
+    def key(self) -> tuple[bool, float, int, str]:
         """Sorts as the engine does: score descending, unranked last, ties by item id."""
-        return (self.score is None, -(self.score or 0.0), self.hit.item_id)
+        return (self.score is None, -(self.score or 0.0), self.turn, self.hit.item_id)
 
     def moves(self) -> list[Move]:
         """The moves of this item, stage by stage."""
@@ -111,10 +118,12 @@ class Facts:
     Args:
         counts: item → action kind → number of actions within the window.
         pinned: the pinned items that match the query's filters.
+        taste: what the user clicked, if he has clicked enough to be served by it.
     """
 
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     pinned: Mapping[str, Hit] = field(default_factory=dict)
+    taste: Taste | None = None
 
 
 class Twiddler(Protocol):

@@ -9,13 +9,21 @@ from pydantic import Field
 
 from es_ranking.twiddlers.downrank import DownrankSettings
 from es_ranking.twiddlers.interval import IntervalSettings
+from es_ranking.twiddlers.personal import PersonalSettings
 from es_ranking.twiddlers.pins import PinsSettings
 from segments.errors import UsageError
 
-TwiddlerSettings = Annotated[DownrankSettings | IntervalSettings | PinsSettings, Field(discriminator="kind")]
+TwiddlerSettings = Annotated[
+    PersonalSettings | DownrankSettings | IntervalSettings | PinsSettings, Field(discriminator="kind")
+]
 """The settings of one twiddler; `build(facts)` makes the twiddler of one request."""
 
-TWIDDLERS = {"downrank": DownrankSettings, "interval": IntervalSettings, "pins": PinsSettings}
+TWIDDLERS = {
+    "personal": PersonalSettings,
+    "downrank": DownrankSettings,
+    "interval": IntervalSettings,
+    "pins": PinsSettings,
+}
 
 
 def chosen(settings: tuple[TwiddlerSettings, ...], names: Collection[str] | None) -> tuple[TwiddlerSettings, ...]:

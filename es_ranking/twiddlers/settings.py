@@ -24,7 +24,9 @@ class Surface(Settings):
     )
     experiment: Experiment | None = Field(default=None, description="A/B buckets; an explicit variant wins over them")
     item_field: str = Field(default="item_id", description="unique keyword field with doc values")
-    twiddlers: tuple[TwiddlerSettings, ...] = Field(default=(), description="downrank, pins, interval; one of a kind")
+    twiddlers: tuple[TwiddlerSettings, ...] = Field(
+        default=(), description="personal, downrank, pins, interval; one of a kind"
+    )
     at_once: int = Field(
         default=100, ge=0, description="windows up to this many hits are planned and fetched by one request"
     )

@@ -9,14 +9,17 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
+from es_ranking.schema import VECTOR
+from es_ranking.tastes.vectors import pack, to_text
 from es_ranking.twiddlers.contract import STAGES, Hit, Twiddler
 from es_ranking.twiddlers.planner import Planner
 
 
 def random_hits(seed: int, n: int) -> list[Hit]:
-    """Hits in base order: ties, missing ranks, missing and double attributes."""
+    """Hits in base order: ties, missing ranks, missing and double attributes, some without a vector."""
     rng = random.Random(seed)
     hits = [
         Hit(
@@ -25,6 +28,7 @@ def random_hits(seed: int, n: int) -> list[Hit]:
             {
                 "brand": tuple(rng.sample("abcdef", rng.choice([0, 1, 1, 1, 2]))),
                 "list": tuple(rng.sample("xyz", rng.choice([0, 1]))),
+                VECTOR: tuple(to_text(pack(np.array([rng.gauss(0, 1)] * 2))) for _ in range(rng.choice([0, 1, 1]))),
             },
         )
         for i in range(n)

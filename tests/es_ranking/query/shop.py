@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from es_ranking.engine.contract import BulkAction, Engine
 from es_ranking.publish.generation import Generation, GenerationMeta
-from es_ranking.schema import main_mapping, rank_fields, side_mapping
+from es_ranking.schema import VECTOR, main_mapping, rank_fields, side_mapping
+from es_ranking.tastes.vectors import pack, to_text
 from es_ranking.twiddlers.settings import Surface
 from segments.catalogue import Catalogue, Segment, everyone
 
@@ -68,8 +71,12 @@ def open_shop(
     number: int = 1,
     catalogue: Catalogue = CATALOGUE,
     why: Mapping[str, Any] | None = None,
+    space: str = "",
 ) -> dict[str, dict[str, Any]]:
-    """Publishes a generation by hand and points the aliases at it; returns item id → document."""
+    """Publishes a generation by hand and points the aliases at it; returns item id → document.
+
+    With a `space` most items have a vector of three numbers.
+    """
     generation = Generation(RUN, number, alias)
     fields = rank_fields(catalogue)
     rng = random.Random(seed * 1000 + number)
@@ -79,11 +86,14 @@ def open_shop(
             variant: {segment: rng.choice([rng.random(), 0.25]) for segment in segments if rng.random() < 0.95}
             for variant, segments in fields.items()
         }
+        if space and rng.random() < 0.9:
+            document[VECTOR] = to_text(pack(np.array([rng.gauss(0, 1) for _ in range(3)])))
     meta = GenerationMeta(
-        generation.id, alias, RUN, number, NOON.isoformat(), "B", fields, catalogue.model_dump(mode="json"), n
-    ).to_meta()
+        generation.id, alias, RUN, number, NOON.isoformat(), "B", fields, catalogue.model_dump(mode="json"), n,
+        space=space,
+    ).to_meta()  # fmt: skip
     settings = {"number_of_shards": shards, "number_of_replicas": 0}
-    mapping = main_mapping(fields, default_variant="B", meta=meta)
+    mapping = main_mapping(fields, default_variant="B", meta=meta, vectors=bool(space))
     engine.create_index(generation.index, {"settings": settings, "mappings": mapping})
     for index, payload in ((generation.why_index, "ranks"), (generation.users_index, "segments")):
         engine.create_index(index, {"settings": settings | {"number_of_shards": 1}, "mappings": side_mapping(payload)})

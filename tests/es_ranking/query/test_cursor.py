@@ -17,7 +17,8 @@ from segments.errors import UsageError
 KEY = b"0123456789abcdef"
 SPEC = spec_hash({"query": {"match_all": {}}})
 GIVEN = Cursor(
-    "shop", "shop-20171127t000000-1", "shop-20171127t000000-1", "d_ü", "B", 1_511_740_800_000, SPEC, 40, False, 1000
+    "shop", "shop-20171127t000000-1", "shop-20171127t000000-1", "d_ü", "B", "n1", 1_511_740_800_000, SPEC, 40,
+    ("tastes_unavailable",), 1000
 )
 
 
@@ -61,7 +62,7 @@ def test_any_text_gives_one_clear_refusal(text: str) -> None:
 
 
 def test_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "VERSION", 2)
+    monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
     text = GIVEN.seal(KEY)
     monkeypatch.undo()
     with pytest.raises(UsageError, match="another version"):

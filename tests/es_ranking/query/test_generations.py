@@ -143,7 +143,7 @@ def test_too_deep_a_page_and_a_cursor_of_another_query(engine: Engine, index_nam
 
 
 def test_shipped_surfaces_are_valid() -> None:
-    assert [one.kind for one in load_surface("search").twiddlers] == ["downrank", "interval"]
+    assert [one.kind for one in load_surface("search").twiddlers] == ["personal", "downrank", "interval"]
     assert load_surface("banners").twiddlers == ()
     with pytest.raises(UsageError, match=r"unknown surface 'serch'.*search"):
         load_surface("serch")

@@ -6,16 +6,25 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
+from es_ranking.tastes.contract import Taste
 from es_ranking.twiddlers.contract import Facts, Hit, Twiddler
 from es_ranking.twiddlers.downrank import Degree, DownrankSettings
 from es_ranking.twiddlers.interval import Gap, IntervalSettings
+from es_ranking.twiddlers.personal import PersonalSettings
 from es_ranking.twiddlers.pins import Pin, PinsSettings
 from es_ranking.twiddlers.registry import TWIDDLERS
 from es_ranking.twiddlers.settings import SURFACES, Surface, load_surface
 from segments.errors import UsageError
 from tests.contracts.twiddler import TwiddlerContract
+
+
+class TestPersonal(TwiddlerContract):
+    def twiddler(self, hits: Sequence[Hit], seed: int) -> Twiddler:
+        taste = Taste(30, np.array([20.0, 1.0 - seed], dtype=np.float32))
+        return PersonalSettings(least=30, depth=2 + 3 * seed).build(Facts(taste=taste))
 
 
 class TestDownrankByFactor(TwiddlerContract):
@@ -46,7 +55,7 @@ class TestPins(TwiddlerContract):
 
 
 def test_every_registered_twiddler_is_enrolled() -> None:
-    assert set(TWIDDLERS) == {"downrank", "interval", "pins"}, "enrol the new one above"
+    assert set(TWIDDLERS) == {"personal", "downrank", "interval", "pins"}, "enrol the new one above"
 
 
 @pytest.mark.parametrize("path", sorted(SURFACES.glob("*.yaml")), ids=lambda path: path.stem)
