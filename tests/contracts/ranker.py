@@ -21,11 +21,12 @@ from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Examples, Tensors, examples_of
 from spark_jobs.models.grid import Grid, encode
 from spark_jobs.models.multi_task_settings import tasks_of
-from spark_jobs.models.ranker import Batch, Targets
+from spark_jobs.models.ranker import Batch, Ranker, Targets
 from spark_jobs.models.registry import build, model_settings
 from spark_jobs.models.settings import ModelSettings
-from spark_jobs.models.training import Fitted, fit, logits_of, score_examples
+from spark_jobs.models.training import Fitted, fit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
+from spark_jobs.models.watch import logits_of
 
 SCHEMA = FieldSchema(
     fields=(
@@ -88,6 +89,18 @@ def world(n: int = 12_000, *, seed: int = 3) -> tuple[pa.Table, np.ndarray]:
 
 def examples(n: int = 12_000, *, seed: int = 3, tasks: tuple[str, ...] = ()) -> Examples:
     return examples_of(world(n, seed=seed)[0], Encoder(SCHEMA), vectors=items_of(60), tasks=tasks)
+
+
+def drawn_anew(settings: ModelSettings) -> tuple[Ranker, Batch]:
+    """A network in double precision with weights far from zero, and 50 rows for it."""
+    encoder = Encoder(SCHEMA)
+    model = build(settings, encoder, seed=1).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(3)) * 0.4)
+    batch = Tensors(examples(50), encoder).batch(slice(0, 50))
+    batch = batch._replace(numeric=batch.numeric.double(), vectors=batch.vectors.double())
+    return model, batch
 
 
 def trained(settings: ModelSettings) -> Fitted:

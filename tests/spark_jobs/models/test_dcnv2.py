@@ -3,11 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from spark_jobs.models.encoding import Encoder
-from spark_jobs.models.examples import Tensors
-from spark_jobs.models.registry import build
 from spark_jobs.models.settings import DCNv2Settings
-from tests.contracts.ranker import SCHEMA, RankerContract, examples
+from tests.contracts.ranker import RankerContract, drawn_anew
 
 
 class TestDCNv2(RankerContract):
@@ -28,14 +25,8 @@ class TestDCNv2LowRank(RankerContract):
 @pytest.mark.parametrize("structure", ["parallel", "stacked"])
 @pytest.mark.parametrize("rank", [0, 3])
 def test_the_crosses_are_those_of_the_paper_layer_by_layer(structure: str, rank: int) -> None:
-    encoder = Encoder(SCHEMA)
     settings = DCNv2Settings(dim=4, hidden=(16, 8), crosses=3, structure=structure, rank=rank)  # type: ignore[arg-type]
-    model = build(settings, encoder, seed=1).double()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(3)) * 0.4)
-    batch = Tensors(examples(50), encoder).batch(slice(0, 50))
-    batch = batch._replace(numeric=batch.numeric.double(), vectors=batch.vectors.double())
+    model, batch = drawn_anew(settings)
     item, viewer = model.sides(batch)
     start = torch.cat([item.deep(), viewer.deep()], 1)
     x = start

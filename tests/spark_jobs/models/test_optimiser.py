@@ -15,11 +15,9 @@ from spark_jobs.models.registry import MODELS, build, model_settings
 from spark_jobs.models.settings import DeepFMSettings, LogisticSettings
 from spark_jobs.models.training import fit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
-from tests.contracts.ranker import SCHEMA, TRAINING, examples
+from tests.contracts.ranker import DEVICES, SCHEMA, TRAINING, examples
 
 ROWWISE = TRAINING.model_copy(update={"optimizer": "rowwise_adagrad", "table_rate": 0.05})
-# The CPU is always there; a machine with a GPU runs every test twice.
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 def batch_of(n: int) -> tuple[Batch, Targets]:

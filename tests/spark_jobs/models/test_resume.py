@@ -14,7 +14,6 @@ import torch
 
 from segments.errors import ContractBroken, Refused
 from spark_jobs.fields import FieldSchema
-from spark_jobs.models import course as course_room
 from spark_jobs.models import weight_files
 from spark_jobs.models.checkpoint import Checkpoint, load, save
 from spark_jobs.models.develop import develop
@@ -23,6 +22,7 @@ from spark_jobs.models.partial import SIDECAR, changes
 from spark_jobs.models.settings import DeepFMSettings, LogisticSettings
 from spark_jobs.models.training import Fitted, continue_training, fit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
+from tests.contracts.killed import killed_after
 from tests.contracts.ranker import SCHEMA, TRAINING, examples
 
 MODEL = DeepFMSettings(dim=4, hidden=(8,), dropout=0.2, batch_norm=True)
@@ -49,30 +49,15 @@ def same(one: Fitted, other: Fitted) -> bool:
     )
 
 
-class Stopped(BaseException):
-    """As a signal would."""
-
-
 @pytest.mark.parametrize("optimizer", ["adam", "rowwise_adagrad"])
 @pytest.mark.parametrize("savings", [1, 5])  # in the middle of an epoch, and after the first
 def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
-    optimizer: str, savings: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    optimizer: str, savings: int, tmp_path: Path
 ) -> None:
     settings = SETTINGS.model_copy(update={"optimizer": optimizer})
     whole = train(None, settings)
-    real, left = course_room.Partial.save, savings
-
-    def save_then_stop(self: course_room.Partial, *given: object) -> None:
-        nonlocal left
-        real(self, *given)  # type: ignore[arg-type]
-        left -= 1
-        if not left:
-            raise Stopped
-
-    with monkeypatch.context() as patch:
-        patch.setattr(course_room.Partial, "save", save_then_stop)
-        with pytest.raises(Stopped):
-            train(tmp_path, settings)
+    with killed_after(savings):
+        train(tmp_path, settings)
     torch.manual_seed(99)  # whatever happened in between
     assert same(train(tmp_path, settings), whole)
     # It had ended: once more is the same again, at once.
