@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from segments.hashing import uniforms
 from spark_jobs.models.encoding import SAMPLE, Encoder, Floats
-from spark_jobs.models.examples import Examples
+from spark_jobs.models.examples import Examples, joined
 from spark_jobs.models.feed import Facts
 from spark_jobs.models.shards import Shards
 
@@ -109,15 +109,3 @@ class Stream:
 def visit_draws(group: NDArray[np.int64]) -> NDArray[np.float64]:
     """A number of (0, 1) for each row's visit, the same every time."""
     return uniforms(group.view(np.uint64), salt=SALT)
-
-
-def joined(parts: list[Examples]) -> Examples:
-    """Examples one after the other; they share their vectors."""
-    names = ("rows", "numbers", "item", "label", "rate", "group", "user", "time", "tasks", "weight")
-    whole: dict[str, Any] = {
-        name: None
-        if any(getattr(p, name) is None for p in parts)
-        else np.concatenate([getattr(p, name) for p in parts])
-        for name in names
-    }
-    return Examples(**whole, vectors=parts[0].vectors)

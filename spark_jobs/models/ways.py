@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -14,10 +14,10 @@ from spark_jobs.evaluation.sampled import place_clicks
 from spark_jobs.evaluation.simplest import Entrant, simplest
 from spark_jobs.fields import FieldSchema
 from spark_jobs.models.encoding import Encoder
-from spark_jobs.models.examples import Doubles, Examples
+from spark_jobs.models.examples import Doubles, Examples, joined
 from spark_jobs.models.mixture import fit_correction
 from spark_jobs.models.settings import ModelSettings
-from spark_jobs.models.training import Fitted, fit, score_examples
+from spark_jobs.models.training import fit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
 
 Way = Literal["unified", "mixture", "individual"]
@@ -81,18 +81,18 @@ def choose_ways(
         for name, unit in units.items():
             scored = score_examples(shared, unit.valid)
             if "unified" in ways:
-                logits[name][f"{model}/unified"], size[name][f"{model}/unified"] = scored, _parameters(shared)
+                logits[name][f"{model}/unified"], size[name][f"{model}/unified"] = scored, shared.model.size
             if "mixture" in ways and len(unit.train):
                 own = fit_correction(score_examples(shared, unit.train), unit.train, shared.encoder, strength=strength)
                 key = f"{model}/mixture"
-                logits[name][key], size[name][key] = scored + own(unit.valid), _parameters(shared) + own.parameters
+                logits[name][key], size[name][key] = scored + own(unit.valid), shared.model.size + own.parameters
             if "individual" in ways and unit.usable:
                 on_stage(f"{model}, {name} alone")
                 alone = fit(settings, Encoder(schema), train=unit.train, valid=None, settings=training)
                 key = f"{model}/individual"
                 # What it takes over one model for all: a whole model more.
                 logits[name][key] = score_examples(alone, unit.valid)
-                size[name][key] = _parameters(shared) + _parameters(alone)
+                size[name][key] = shared.model.size + alone.model.size
     return {
         name: {
             **_choice(unit.valid, logits[name], size[name], metrics, training.seed),
@@ -129,17 +129,3 @@ def sums_of(examples: Examples, logits: Doubles, user: Any, users: int, metrics:
     for cut in {int(metric.partition("@")[2]) for metric in metrics if "@" in metric}:
         found |= visit_sums(placed.place, click_visit, visit_user, k=cut, users=users)
     return {metric: found[metric] for metric in metrics}
-
-
-def joined(parts: Sequence[Examples]) -> Examples:
-    """Several as one; they must share their item vectors."""
-    columns = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(Examples)
-        if field.name != "vectors" and getattr(parts[0], field.name) is not None
-    }
-    return replace(parts[0], **columns)
-
-
-def _parameters(fitted: Fitted) -> int:
-    return fitted.model.size
