@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from segments.errors import ContractBroken
 from segments.hashing import stir
-from spark_jobs.evaluation.auc import auc
-from spark_jobs.evaluation.calibration import ece, logloss, mean_ratio
 
 Doubles = NDArray[np.float64]
 Longs = NDArray[np.int64]
@@ -102,19 +100,6 @@ def recentred(calibration: Calibration, logits: Doubles, label: Doubles, weight:
     return Calibration(calibration.slope, calibration.shift + calibration.slope * move, knots)
 
 
-def honest_figures(
-    logits: Doubles, label: Doubles, weight: Doubles, user: Longs, *, method: Method = "platt"
-) -> dict[str, float]:
-    """Figures of `honest_chances`. Keys: ece, mean_ratio (predicted over observed), logloss, auc."""
-    chance = honest_chances(logits, label, weight, user, method=method)
-    return {
-        "ece": ece(label, chance, weight),
-        "mean_ratio": mean_ratio(label, chance, weight),
-        "logloss": logloss(label, chance, weight),
-        "auc": auc(label, logits, weight),
-    }
-
-
 def honest_chances(
     logits: Doubles, label: Doubles, weight: Doubles, user: Longs, *, method: Method = "platt"
 ) -> Doubles:
@@ -129,7 +114,8 @@ def honest_chances(
     return chance
 
 
-def _sigmoid(z: Doubles) -> Doubles:
+def sigmoid(z: Doubles) -> Doubles:
+    """Probabilities of log odds, any shape; the largest and smallest do not overflow."""
     found = np.array(z, dtype=np.float64)
     _squash(found)
     return found
@@ -150,7 +136,7 @@ def _platt(logits: Doubles, label: Doubles, weight: Doubles, *, slope_fixed: boo
     # A prior of one click at the network's own slope keeps separable data from an infinite slope.
     ridge = 1.0
     for _ in range(100):
-        p = _sigmoid(slope * logits + shift)
+        p = sigmoid(slope * logits + shift)
         error, curve = weight * (p - label), np.maximum(weight * p * (1.0 - p), 1e-12)
         gradient = np.array([error @ logits + ridge * (slope - 1.0), error.sum()])
         hessian = np.array(

@@ -10,16 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from segments.errors import Refused
+from spark_jobs.evaluation.calibration import ece, logloss, mean_ratio
 from spark_jobs.evaluation.segment_calibration import by_segment
 from spark_jobs.fields import FieldSchema
-from spark_jobs.models.calibration import Calibration, calibrate, honest_chances, honest_figures, recentred
+from spark_jobs.models.calibration import Calibration, calibrate, honest_chances, recentred
 from spark_jobs.models.checkpoint import Checkpoint
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Doubles, Examples
 from spark_jobs.models.settings import ModelSettings
 from spark_jobs.models.stream import Stream
-from spark_jobs.models.training import fit, quality, refit, score_examples
+from spark_jobs.models.training import fit, refit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
+from spark_jobs.models.watch import quality
 
 FEWEST_ROWS = 32
 DAY = 86_400_000_000  # microseconds
@@ -77,14 +79,15 @@ def develop(
         weight = 1.0 / valid.rate
         calibration = calibrate(logits, valid.label, weight, method=training.calibration)
         figures = quality(logits, valid)
-        honest = honest_figures(logits, valid.label, weight, valid.user, method=training.calibration)
+        chances = honest_chances(logits, valid.label, weight, valid.user, method=training.calibration)
         metrics |= {
             "valid_examples": float(len(valid)),
             "gauc": figures["gauc"],
             "auc": figures["auc"],
-            **{name: honest[name] for name in ("ece", "mean_ratio", "logloss")},
+            "ece": ece(valid.label, chances, weight),
+            "mean_ratio": mean_ratio(valid.label, chances, weight),
+            "logloss": logloss(valid.label, chances, weight),
         }
-        chances = honest_chances(logits, valid.label, weight, valid.user, method=training.calibration)
         segments = _by_segment(chosen.encoder, valid, chances, values or {})
         metrics["segments_off"] = float(sum(bool(v["fails"]) for field in segments.values() for v in field.values()))
         curve, epochs = chosen.curve, chosen.epochs

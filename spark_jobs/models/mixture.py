@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, sparse
 
+from spark_jobs.models.calibration import sigmoid
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Doubles, Examples
 
@@ -57,9 +58,8 @@ def fit_correction(shared: Doubles, examples: Examples, encoder: Encoder, *, str
 
     def loss(weights: Doubles) -> tuple[float, Doubles]:
         z = offset + design @ weights
-        chance = 0.5 * (1.0 + np.tanh(0.5 * z))
         value = float(np.sum(np.logaddexp(0.0, z) - label * z)) + 0.5 * strength * float(weights @ weights)
-        return value, np.asarray(design.T @ (chance - label) + strength * weights)
+        return value, np.asarray(design.T @ (sigmoid(z) - label) + strength * weights)
 
     found = optimize.minimize(
         loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 200}

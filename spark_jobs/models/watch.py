@@ -7,6 +7,7 @@ import torch
 
 from spark_jobs.evaluation.auc import auc, gauc
 from spark_jobs.evaluation.calibration import logloss
+from spark_jobs.models.calibration import sigmoid
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Doubles, Examples, Tensors
 from spark_jobs.models.ranker import Batch, Ranker
@@ -55,12 +56,10 @@ class Watch:
 
 def quality(logits: Doubles, examples: Examples) -> dict[str, float]:
     """gAUC by visit, AUC and logloss (rows counted 1/rate times) of logits."""
-    weight = 1.0 / examples.rate
-    chance = 1.0 / (1.0 + np.exp(-logits))
     return {
         "gauc": gauc(examples.label, logits, examples.group),
         "auc": auc(examples.label, logits),
-        "logloss": logloss(examples.label, chance, weight),
+        "logloss": logloss(examples.label, sigmoid(logits), 1.0 / examples.rate),
     }
 
 

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segments.errors import ContractBroken
+from spark_jobs.evaluation.auc import auc
 from spark_jobs.evaluation.calibration import ece, mean_ratio
-from spark_jobs.models.calibration import Calibration, calibrate, honest_figures, recentred
+from spark_jobs.models.calibration import Calibration, calibrate, honest_chances, recentred
 
 
 def planted(n: int = 60_000, *, slope: float = 0.5, shift: float = -1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -63,11 +64,11 @@ def test_figures_are_of_users_not_fitted_on() -> None:
     z, y = planted(20_000)
     user = np.arange(20_000) // 40
     # A network that knows each user's labels by heart cannot be flattered: half the users are always held out.
-    figures = honest_figures(z, y, np.ones_like(y), user)
-    assert figures["mean_ratio"] == pytest.approx(1.0, abs=0.03)
-    assert figures["ece"] < 0.05
+    chances = honest_chances(z, y, np.ones_like(y), user)
+    assert mean_ratio(y, chances) == pytest.approx(1.0, abs=0.03)
+    assert ece(y, chances) < 0.05
     swapped = np.where(user % 2 == 0, y, 1 - y)
-    assert honest_figures(z, swapped, np.ones_like(y), user)["auc"] < 0.6
+    assert auc(swapped, honest_chances(z, swapped, np.ones_like(y), user)) < 0.6
 
 
 @pytest.mark.parametrize("method", ["platt", "isotonic"])
