@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -39,7 +38,7 @@ class Arena:
     Attributes:
         run: the run's id.
         shelf: kind of item.
-        as_of: nothing at or after it is learnt from.
+        clock: microseconds since 1970; nothing at or after it is learnt from.
         valid_from: microseconds since 1970 where validation begins.
         examples, item_features: folders of Parquet.
         outcomes: what happened after the clock.
@@ -52,7 +51,7 @@ class Arena:
 
     run: str
     shelf: str
-    as_of: datetime
+    clock: int
     valid_from: int
     examples: str
     item_features: str
@@ -94,7 +93,7 @@ class Arena:
         return cls(
             run=run,
             shelf=shelf,
-            as_of=night.as_of,
+            clock=night.clock,
             valid_from=night.valid_from,
             examples=examples,
             item_features=features,

@@ -7,7 +7,7 @@ that are new, back or changed: exploration counts them.
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from es_ranking.publish.generation import serving
 from segments.errors import Refused
 from spark_jobs.history import clock
 from spark_jobs.hour_base import HourBase
+from spark_jobs.night import time_of
 from spark_jobs.published_rows import content_marks
 from spark_jobs.sources.registry import build_source
 
@@ -37,7 +38,7 @@ def run(night: Night) -> dict[str, object]:
     """
     base = _base(night)
     base.write(night.work, night.run)
-    since = datetime.strptime(base.night, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    since = time_of(base.night)
     tables = night.warehouse
     source = build_source(night.recipe.source)
     frames = source.tables(night.spark, night.as_of)

@@ -23,6 +23,8 @@ from spark_jobs.recipe import Recipe, load_recipe
 from spark_jobs.session import spark_session
 from spark_jobs.tables import Warehouse
 
+_RUN = "%Y%m%dT%H%M%S"
+
 
 @dataclass(frozen=True)
 class Night:
@@ -48,9 +50,14 @@ class Night:
         return run_id(self.as_of)
 
     @property
+    def clock(self) -> int:
+        """`as_of` as microseconds since 1970."""
+        return microseconds(self.as_of)
+
+    @property
     def valid_from(self) -> int:
         """Microseconds since 1970 where the days begin that choose a model."""
-        return int((self.as_of - timedelta(days=self.recipe.validation_days)).timestamp() * 1_000_000)
+        return microseconds(self.as_of - timedelta(days=self.recipe.validation_days))
 
     @property
     def warehouse(self) -> Warehouse:
@@ -77,7 +84,17 @@ class Night:
 
 def run_id(as_of: datetime) -> str:
     """`20171127T000000` of a UTC time."""
-    return as_of.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+    return as_of.astimezone(UTC).strftime(_RUN)
+
+
+def time_of(run: str) -> datetime:
+    """The UTC time that a run's id was made from."""
+    return datetime.strptime(run, _RUN).replace(tzinfo=UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    """A time as tables of examples hold it: microseconds since 1970."""
+    return round(moment.timestamp() * 1_000_000)
 
 
 def parse_clock(run_date: str | None, as_of: str | None) -> datetime:

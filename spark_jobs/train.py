@@ -8,13 +8,12 @@ is gone on with by running the step again.
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spark_jobs.models.checkpoint import save
 from spark_jobs.models.develop import develop
 from spark_jobs.models.encoding import Encoder
-from spark_jobs.models.item_table import read_items
+from spark_jobs.models.item_table import read_vectors
 from spark_jobs.models.multi_task_settings import tasks_of
 from spark_jobs.models.reading import read_before
 from spark_jobs.models.run_folder import finite, write_run
@@ -29,28 +28,25 @@ def run(night: Night) -> dict[str, object]:
     Raises:
         Refused: a shelf has no examples before the clock, or all have the same label.
     """
-    clock = int(night.as_of.timestamp() * 1_000_000)
-    valid_from = int((night.as_of - timedelta(days=night.recipe.validation_days)).timestamp() * 1_000_000)
     figures: dict[str, object] = {}
     for kind, shelf in night.recipe.shelves.items():
         encoder = Encoder(shelf.fields)
-        names = [field.name for field in encoder.vectors]
         items = night.warehouse.folder("item_features", night.run)
         folder = night.folder("models") / kind
         unfinished = folder / "unfinished"
         examples = read_before(
             night.warehouse.folder("examples", night.run),
             encoder,
-            before=clock,
+            before=night.clock,
             settings=shelf.training,
             scratch=unfinished / "shards",
             item_kind=kind,
-            vectors=read_items(items, names, item_kind=kind) if names else None,
+            vectors=read_vectors(items, shelf.fields, item_kind=kind),
             tasks=tasks_of(shelf.model),
         )
         night.log.info("train %s: %d examples", kind, len(examples))
         done = develop(
-            shelf.model, shelf.fields, examples=examples, valid_from=valid_from, training=shelf.training,
+            shelf.model, shelf.fields, examples=examples, valid_from=night.valid_from, training=shelf.training,
             unfinished=unfinished, values=encoder.values(),
         )  # fmt: skip
         save(done.checkpoint, folder)

@@ -17,7 +17,7 @@ from spark_jobs.hour_base import HourBase, checkpoint_before
 from spark_jobs.models.checkpoint import load
 from spark_jobs.models.continual import Update, keep, update
 from spark_jobs.models.examples import read_examples
-from spark_jobs.models.item_table import read_items
+from spark_jobs.models.item_table import read_vectors
 from spark_jobs.models.multi_task_settings import tasks_of
 from spark_jobs.models.run_folder import finite
 
@@ -47,7 +47,7 @@ def run(night: Night) -> dict[str, object]:
 
 
 def _updated(night: Night, base: HourBase, kind: str, checkpoint: Checkpoint) -> Update:
-    now = round(night.as_of.timestamp() * 1_000_000)
+    now = night.clock
     settings, shelf = night.recipe.continual, night.recipe.shelves[kind]
     last = checkpoint.notes.get(ATTEMPTED)
     minutes = None if last is None else (now - int(last)) / 60_000_000
@@ -56,13 +56,12 @@ def _updated(night: Night, base: HourBase, kind: str, checkpoint: Checkpoint) ->
         return Update(checkpoint, None, {"accepted": False, "rows": 0, "reason": told})
     begun = replace(checkpoint, notes={**checkpoint.notes, ATTEMPTED: now})
     encoder = checkpoint.encoder.copy()
-    names = [field.name for field in encoder.vectors]
     items = night.warehouse.folder("item_features", night.run)
     examples = read_examples(
         night.warehouse.folder("examples", night.run),
         encoder,
         item_kind=kind,
-        vectors=read_items(items, names, item_kind=kind) if names else None,
+        vectors=read_vectors(items, encoder.schema, item_kind=kind),
         tasks=tasks_of(shelf.model),
     )
     return update(begun, examples, settings, training=shelf.training, clock=now,

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from segments.hashing import hash_strings
 from spark_jobs.arena import Arena
 from spark_jobs.evaluation.visits import Visits
+from spark_jobs.night import microseconds
 from spark_jobs.outcome_arrays import Outcomes
 from spark_jobs.recipe import Recipe
 from tests.spark_jobs.test_train_and_score import AS_OF, CATALOGUE, ITEMS, RECIPE
@@ -77,8 +78,8 @@ def small_arena(folder: Path) -> Arena:
     return Arena(
         run="20171127T000000",
         shelf="product",
-        as_of=AS_OF,
-        valid_from=int((AS_OF - timedelta(days=28)).timestamp() * 1_000_000),
+        clock=microseconds(AS_OF),
+        valid_from=microseconds(AS_OF - timedelta(days=28)),
         examples=str(folder / "examples"),
         item_features=str(folder / "item_features"),
         outcomes=outcomes,

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,9 +14,9 @@ import torch
 from segments.errors import Refused
 from spark_jobs import train
 from spark_jobs.models.checkpoint import load
-from spark_jobs.models.partial import Partial
 from spark_jobs.models.settings import DeepFMSettings
 from spark_jobs.models.training_settings import TrainingSettings
+from tests.contracts.killed import killed_after
 from tests.contracts.ranker import SCHEMA, TRAINING, items_of, world
 
 SETTINGS = TRAINING.model_copy(update={"epochs": 2, "checkpoint_every": 6})
@@ -28,8 +26,9 @@ def night(folder: Path, training: TrainingSettings) -> Any:
     """What the step asks of a night, from plain files: no Spark."""
     shelf = SimpleNamespace(fields=SCHEMA, model=DeepFMSettings(dim=4), training=training)
     return SimpleNamespace(
-        as_of=datetime.fromtimestamp(3000, UTC),
-        recipe=SimpleNamespace(validation_days=750 / 86_400, shelves={"product": shelf}),
+        clock=3000 * 1_000_000,
+        valid_from=2250 * 1_000_000,
+        recipe=SimpleNamespace(shelves={"product": shelf}),
         warehouse=SimpleNamespace(folder=lambda table, _: f"file:{folder.parent / table}"),
         run="r",
         folder=lambda name: folder / name,
@@ -48,24 +47,11 @@ def tables(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("memory_rows", [10_000, 100])
-def test_a_killed_step_is_gone_on_with_by_running_it_again(
-    memory_rows: int, tables: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_step_is_gone_on_with_by_running_it_again(memory_rows: int, tables: Path) -> None:
     settings = SETTINGS.model_copy(update={"memory_rows": memory_rows, "block_rows": 800})
     train.run(night(tables / "whole", settings.model_copy(update={"checkpoint_every": 0})))
-    real, left = Partial.save, 6  # in the refit
-
-    def save_then_stop(self: Partial, *given: Any) -> None:
-        nonlocal left
-        real(self, *given)
-        left -= 1
-        if not left:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Partial, "save", save_then_stop)
-        with pytest.raises(KeyboardInterrupt):
-            train.run(night(tables / "killed", settings))
+    with killed_after(6):  # in the refit
+        train.run(night(tables / "killed", settings))
     folder = tables / "killed" / "models" / "product"
     assert (folder / "unfinished").is_dir()
     with pytest.raises(Refused, match=r"training\.seed was 7, is now 8"):
@@ -87,4 +73,4 @@ def test_segments_are_reported_by_name(tables: Path) -> None:
     assert set(metrics["segments"]["age"]) == {"old", "young"}
     young = metrics["segments"]["age"]["young"]
     assert young["low"] <= young["ratio"] <= young["high"]
-    assert np.isclose(metrics["valid_examples"], timedelta(seconds=750).total_seconds())
+    assert metrics["valid_examples"] == 750
