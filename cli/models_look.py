@@ -69,6 +69,7 @@ def collisions(
       es-ranking models collisions --hash report --share 1 --share 0.1 --source complete-journey --run-date 2017-11-27
     """
     from spark_jobs import probe
+    from spark_jobs.reporting.collision_picture import draw
 
     trial = trial_of(recipe, config, model=model, shelf=shelf)
     with stderr.status("starting") as status:
@@ -76,7 +77,7 @@ def collisions(
         tables = tables_of(night, trial)
         rows = probe.collisions(trial, shares=shares, on_stage=lambda s: status.update(f"{s} …"), **tables)
         path = to or night.folder("reports") / "collisions.png"
-        probe.picture(rows, path)
+        draw(rows, path)
     emit({"picture": str(path), "rows": rows} if output == "json" else rows, output, title=str(path))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segments.errors import UsageError
+from spark_jobs.models.multi_task_settings import tasks_of
 from spark_jobs.models.run_folder import finite, write_whole
 from spark_jobs.models.ways import WAYS, Way, choose_ways
 from spark_jobs.units import ALL, read_units
@@ -55,7 +56,7 @@ def run(
         on_stage: told what begins.
 
     Raises:
-        UsageError: a column, way or metric that does not exist.
+        UsageError: a column, way or metric that does not exist, or models of different tasks.
         Refused: no examples before the clock.
     """
     for metric in metrics:
@@ -65,10 +66,14 @@ def run(
     for way in ways:
         if way not in WAYS:
             raise UsageError.unknown("way", way, WAYS)
+    learnt = {tasks_of(settings) for settings in models.values()} - {()}
+    if len(learnt) > 1:
+        raise UsageError("the models learn different tasks", where="model.tasks", hint="models of the same tasks")
     on_stage("reading the examples")
     units = read_units(
-        trial, examples=examples, item_features=item_features, clock=clock, valid_from=valid_from, by=by, fewest=fewest
-    )
+        trial, examples=examples, item_features=item_features, clock=clock, valid_from=valid_from,
+        tasks=next(iter(learnt), ()), by=by, fewest=fewest,
+    )  # fmt: skip
     choices = choose_ways(
         units, trial.schema, models=models, training=trial.training, ways=ways, metrics=metrics, on_stage=on_stage
     )

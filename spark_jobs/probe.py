@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from segments.errors import Refused
 from spark_jobs.evaluation.seeds import mean_interval
 from spark_jobs.fields import FieldSchema
 from spark_jobs.models.encoding import Encoder, table_of
 from spark_jobs.models.examples import read_table
 from spark_jobs.models.importance import permutation_importance
-from spark_jobs.models.training import fit, quality, score_examples
-from spark_jobs.units import read_units, whole
+from spark_jobs.models.item_table import read_vectors
+from spark_jobs.models.multi_task_settings import tasks_of
+from spark_jobs.models.training import fit, score_examples
+from spark_jobs.models.watch import quality
+from spark_jobs.units import ALL, read_units, unit_of
 
 if TYPE_CHECKING:
     from spark_jobs.experiment_settings import Trial
+    from spark_jobs.models.ways import Unit
 
 FEWEST_BUCKETS = 8
 
@@ -36,12 +40,12 @@ def importance(
         tables: `examples`, `item_features`, `clock`, `valid_from`, as `units.read_units` takes them.
     """
     on_stage("reading the examples")
-    train, valid = whole(read_units(trial, **tables))
+    unit = _judging(read_units(trial, **tables, tasks=tasks_of(trial.model))[ALL])
     on_stage(f"training {trial.model.kind}")
     training = trial.training.model_copy(update={"seed": trial.seeds[0]})
-    fitted = fit(trial.model, Encoder(trial.schema), train=train, valid=valid, settings=training)
+    fitted = fit(trial.model, Encoder(trial.schema), train=unit.train, valid=unit.valid, settings=training)
     on_stage(f"shuffling {len(trial.schema.fields)} fields")
-    return permutation_importance(fitted, valid, repeats=repeats, seed=trial.seeds[0])
+    return permutation_importance(fitted, unit.valid, repeats=repeats, seed=trial.seeds[0])
 
 
 def shrunken(schema: FieldSchema, share: float) -> FieldSchema:
@@ -57,39 +61,48 @@ def shrunken(schema: FieldSchema, share: float) -> FieldSchema:
 
 
 def collisions(
-    trial: Trial, *, shares: Sequence[float], on_stage: Callable[[str], None] = lambda _: None, **tables: Any
-) -> list[dict[str, Any]]:
+    trial: Trial, *, shares: Sequence[float], examples: str, item_features: str, clock: int, valid_from: int,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """gAUC against parameters as the hash ranges shrink; one row a share, mean over the trial's seeds.
 
     Args:
         trial: model, fields, training, seeds.
         shares: of each categorical field's buckets, such as 1, 0.5, 0.1.
+        examples, item_features, clock, valid_from: as of `importance`.
         on_stage: told what begins.
-        tables: as of `importance`.
 
     Returns:
-        `share`, `buckets`, `values` (distinct ones seen in training), `collided` (share of them that do not have a row
-        to themselves), `parameters`, `gauc`, `low`, `high` (t interval over seeds), `auc`, `logloss`.
+        `share`, `buckets`, `values` (distinct ones in the table), `collided` (share of them that do not have a row to
+        themselves), `parameters`, `gauc`, `low`, `high` (t interval over seeds), `auc`, `logloss`.
     """
+    on_stage("reading the examples")
+    tasks = tasks_of(trial.model)
+    table = read_table(examples, Encoder(trial.schema), item_kind=trial.shelf, tasks=tasks)
+    vectors = read_vectors(item_features, trial.schema, item_kind=trial.shelf)
+    distinct = {
+        field.name: pc.unique(table.column(field.name).cast("string").drop_null())
+        for field in trial.schema.of_kind("categorical")
+        if field.name in table.column_names
+    }
+    values = sum(map(len, distinct.values()))
     found = []
     for share in shares:
-        small = replace(trial, schema=shrunken(trial.schema, share))
-        on_stage(f"share {share:g}: reading the examples")
-        train, valid = whole(read_units(small, **tables))
-        values, alone = _crowded(small, tables["examples"])
+        schema = shrunken(trial.schema, share)
+        unit = _judging(unit_of(table, schema, vectors=vectors, clock=clock, valid_from=valid_from, tasks=tasks))
         figures = []
         for seed in trial.seeds:
             on_stage(f"share {share:g}: training {trial.model.kind}, seed {seed}")
             training = trial.training.model_copy(update={"seed": seed})
-            fitted = fit(trial.model, Encoder(small.schema), train=train, valid=valid, settings=training)
-            figures.append(quality(score_examples(fitted, valid), valid))
+            fitted = fit(trial.model, Encoder(schema), train=unit.train, valid=unit.valid, settings=training)
+            figures.append(quality(score_examples(fitted, unit.valid), unit.valid))
         ranked = mean_interval([figure["gauc"] for figure in figures])
         found.append(
             {
                 "share": share,
-                "buckets": sum(field.buckets for field in small.schema.of_kind("categorical")),
+                "buckets": sum(field.buckets for field in schema.of_kind("categorical")),
                 "values": values,
-                "collided": 1.0 - alone / max(values, 1),
+                "collided": 1.0 - _alone(schema, distinct) / max(values, 1),
                 "parameters": fitted.model.size,
                 "gauc": ranked.value,
                 "low": ranked.low,
@@ -101,40 +114,19 @@ def collisions(
     return found
 
 
-def _crowded(trial: Trial, folder: str) -> tuple[int, int]:
-    """(distinct values of all categorical fields, those that have a row to themselves)."""
-    encoder = Encoder(trial.schema)
-    table = read_table(folder, encoder, item_kind=trial.shelf)
-    values = alone = 0
+def _judging(unit: Unit) -> Unit:
+    """The unit itself, if its last days can tell one order from another."""
+    if not unit.valid.label.any() or unit.valid.label.all():
+        raise Refused("no clicks in the last days before the clock to judge by", hint="a later clock")
+    return unit
+
+
+def _alone(schema: FieldSchema, distinct: Mapping[str, pa.Array]) -> int:
+    """How many of the values have an embedding row to themselves."""
+    encoder = Encoder(schema)
+    alone = 0
     for place, field in enumerate(encoder.categorical):
-        if field.name in table.column_names:
-            distinct = pc.unique(table.column(field.name).cast("string").drop_null())
-            rows = encoder.rows_of(table_of({field.name: distinct}))[:, place]
-            values += len(distinct)
+        if field.name in distinct:
+            rows = encoder.rows_of(table_of({field.name: distinct[field.name]}))[:, place]
             alone += int((np.unique(rows, return_counts=True)[1] == 1).sum())
-    return values, alone
-
-
-def picture(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """gAUC and the share of collided values against parameters, as PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    ordered = sorted(rows, key=lambda row: row["parameters"])
-    parameters = [row["parameters"] for row in ordered]
-    middle = [row["gauc"] for row in ordered]
-    reach = np.nan_to_num([[row["gauc"] - row["low"], row["high"] - row["gauc"]] for row in ordered]).T
-    axes.errorbar(parameters, middle, yerr=reach, marker="o", capsize=3, label="gAUC")
-    axes.set_xscale("log")
-    axes.set_xlabel("parameters")
-    axes.set_ylabel("gAUC")
-    axes.grid(visible=True, alpha=0.3)
-    beside = axes.twinx()
-    beside.plot(parameters, [row["collided"] for row in ordered], marker="x", linestyle="--", color="tab:red")
-    beside.set_ylabel("share of values without a row to themselves", color="tab:red")
-    beside.set_ylim(0, 1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    return alone

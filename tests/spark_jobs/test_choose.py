@@ -15,15 +15,20 @@ import pytest
 from segments.errors import Refused, UsageError
 from spark_jobs import choose, probe
 from spark_jobs.experiment_settings import Experiment, Trial
+from spark_jobs.models import ways
 from spark_jobs.models.encoding import Encoder
+from spark_jobs.models.examples import Examples
 from spark_jobs.models.mixture import fit_correction
+from spark_jobs.models.multi_task_settings import MMoESettings, PLESettings
 from spark_jobs.models.settings import LogisticSettings
+from spark_jobs.night import microseconds
+from spark_jobs.reporting import collision_picture
 from spark_jobs.units import read_units
 from tests.spark_jobs.small_arena import SHOP
 from tests.spark_jobs.test_train_and_score import AS_OF
 
-CLOCK = int(AS_OF.timestamp() * 1_000_000)
-VALID = int((AS_OF - timedelta(days=28)).timestamp() * 1_000_000)
+CLOCK = microseconds(AS_OF)
+VALID = microseconds(AS_OF - timedelta(days=28))
 TRIAL = Trial.of(
     Experiment.of({
         "model": {"kind": "logistic"},
@@ -52,6 +57,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
                     "item": f"i{item}", "item_rate": random.random(), "demographic": "d", "store": store,
                 }
             )  # fmt: skip
+    rows = [{**row, "label_cart": row["label"]} for row in rows]
     for name, values in (("examples", rows), ("item_features", [{"item_id": "i0", "item_kind": "product"}])):
         (folder / name).mkdir()
         pq.write_table(pa.Table.from_pylist(values), folder / name / "part-0.parquet")
@@ -141,8 +147,34 @@ def test_fewer_buckets_collide_and_cost(tables: dict[str, Any], tmp_path: Path) 
     assert small["collided"] > 0.7
     assert small["parameters"] < whole["parameters"]
     assert small["gauc"] < whole["gauc"]
-    probe.picture(rows, tmp_path / "collisions.png")
+    collision_picture.draw(rows, tmp_path / "collisions.png")
     assert (tmp_path / "collisions.png").stat().st_size > 5000
+
+
+def test_models_of_several_tasks_learn_their_labels(tables: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Examples] = []
+
+    def stop(*_: object, train: Examples, **__: object) -> None:
+        given.append(train)
+        raise InterruptedError
+
+    several = replace(TRIAL, model=MMoESettings(tasks=("cart",)))
+    models = {"logistic": LogisticSettings(), "mmoe": several.model}
+    monkeypatch.setattr(ways, "fit", stop)
+    monkeypatch.setattr(probe, "fit", stop)
+    for ask in (
+        lambda: choose.run(several, models, **tables),
+        lambda: probe.importance(several, **tables),
+        lambda: probe.collisions(several, shares=[1.0], **tables),
+    ):
+        with pytest.raises(InterruptedError):
+            ask()
+    assert len(given) == 3
+    for train in given:
+        assert train.tasks is not None
+        assert np.array_equal(train.tasks[:, 0], train.label)
+    with pytest.raises(UsageError, match="different tasks"):
+        choose.run(TRIAL, {**models, "ple": PLESettings(tasks=("purchase",))}, **tables)
 
 
 def test_no_clicks_to_judge_by_is_refused(tables: dict[str, Any]) -> None:
