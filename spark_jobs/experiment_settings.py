@@ -20,7 +20,7 @@ from spark_jobs.models.settings import ModelSettings
 from spark_jobs.models.training_settings import TrainingSettings
 from spark_jobs.recipe import Recipe
 
-_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 class FieldChanges(Settings):
@@ -108,7 +108,7 @@ class Trial:
         settled = model_settings({**shipped, **experiment.model, "kind": chosen})
         training = TrainingSettings.of({**own.training.model_dump(), **experiment.training}, where="training")
         called = name or experiment.name or str(chosen)
-        if not _FOLDER.fullmatch(called):
+        if not re.fullmatch(FOLDER, called):
             raise UsageError(f"{called!r} cannot be a folder's name", hint="letters, digits, dot, dash, underscore")
         fields = experiment.fields.applied(own.fields)
         return cls(called, kind, settled, fields, training, experiment.seeds or (training.seed,))
