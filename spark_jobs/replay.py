@@ -22,12 +22,12 @@ from spark_jobs.evaluation.calibration import logloss
 from spark_jobs.evaluation.seeds import mean_interval
 from spark_jobs.models.checkpoint import Checkpoint
 from spark_jobs.models.continual import HOUR, update
-from spark_jobs.models.continual_settings import ContinualSettings
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Examples, Tensors
 from spark_jobs.models.grid import Grid
 from spark_jobs.models.run_folder import finite, write_whole
-from spark_jobs.models.training import logits_of, refit
+from spark_jobs.models.training import refit
+from spark_jobs.models.watch import logits_of
 from spark_jobs.recipe import Recipe
 from spark_jobs.replay_settings import ReplaySettings
 from spark_jobs.replayed_days import SCHEMA, Days
@@ -89,15 +89,18 @@ class _Run:
             serving["nightly"] = self._trained(self.days.between(0, day + 1), "nightly")
             recent = self.days.between(max(0, day + 1 - self.settings.recent_days), day + 1)
             serving["nightly_recent"] = self._trained(recent, "nightly_recent")
-            serving["continual_daily"] = self._updated(
-                serving["continual_daily"], day, 24, self.settings.daily, "continual_daily"
-            )
-            rates = []
+            known = self.days.between(day - 1, day + 1)
+            usual = len(self.days.between(day - 1, day)) / 24.0
+            serving["continual_daily"] = self._updated("continual_daily", serving["continual_daily"], known,
+                                                       usual=usual, clock=self.days.midnight(day + 1))  # fmt: skip
+            hourly, rate, rates = serving["continual_hourly"], line["continual_hourly"]["ctr"], []
             for hour in range(1, 25):
-                rates.append(self._rate(serving["continual_hourly"], day))
-                serving["continual_hourly"] = self._updated(
-                    serving["continual_hourly"], day, hour, self.settings.hourly, "continual_hourly"
-                )
+                if hourly is not serving["continual_hourly"]:
+                    hourly = serving["continual_hourly"]
+                    rate = self._rate(hourly, day)
+                rates.append(rate)
+                serving["continual_hourly"] = self._updated("continual_hourly", hourly, known, usual=usual,
+                                                            clock=self.days.midnight(day) + hour * HOUR)  # fmt: skip
             line["continual_hourly"]["ctr_served"] = float(np.mean(rates))
             lines.append(line)
         return {"days": lines, "seconds": self.seconds, "rows": self.rows, "updates": self.updates}
@@ -111,13 +114,9 @@ class _Run:
             self.rows[name] += len(examples) * epochs
         return Checkpoint(self.shelf.model, done.encoder, done.model, state=done.state)
 
-    def _updated(
-        self, checkpoint: Checkpoint, day: int, hour: int, settings: ContinualSettings, name: str
-    ) -> Checkpoint:
+    def _updated(self, name: str, checkpoint: Checkpoint, known: Examples, *, usual: float, clock: int) -> Checkpoint:
         started = time.perf_counter()
-        known = self.days.between(day - 1, day + 1)
-        usual = len(self.days.between(day - 1, day)) / 24.0
-        clock = self.days.midnight(day) + hour * HOUR
+        settings = self.settings.daily if name == "continual_daily" else self.settings.hourly
         done = update(checkpoint, known, settings, training=self.training, clock=clock, usual_per_hour=usual)
         self.seconds[name] += time.perf_counter() - started
         self.rows[name] += int(str(done.figures["rows"])) * settings.epochs
