@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cli import models_continual, models_look, models_many, models_serving
-from cli.nightly import DEFAULT_WAREHOUSE, absolute
+from cli.models_run import night_of, run_options, trial_of
 from cli.output import emit, output_option, stderr
 from spark_jobs.models.registry import MODELS
 
@@ -77,27 +77,14 @@ def fit(
 
 
 @group.command("train")
-@click.option("--source", "recipe", required=True, metavar="S", help="complete-journey, world, or a recipe YAML file.")
-@click.option("--run-date", metavar="D", help="The run's date; its UTC midnight is the only clock.")
-@click.option("--as-of", metavar="T", help="The clock as a UTC time, instead of --run-date.")
 @click.option("--model", metavar="M", help=f"{', '.join(MODELS)}; without it the file's, else the recipe's.")
 @click.option("--config", type=click.Path(exists=True, path_type=Path), help="YAML: model, fields, training, seeds.")
 @click.option("--shelf", metavar="K", help="product or banner; without it the file's, else product.")
 @click.option("--name", metavar="N", help="Folder of the results; without it the file's, else the model's kind.")
-@click.option("--warehouse", default=DEFAULT_WAREHOUSE, show_default=True, help="Root of the tables, any Spark path.")
-@click.option("--work", default="runs", show_default=True, help="Local folder for checkpoints and reports.")
+@run_options
 @output_option
 def train(
-    recipe: str,
-    run_date: str | None,
-    as_of: str | None,
-    model: str | None,
-    config: Path | None,
-    shelf: str | None,
-    name: str | None,
-    warehouse: str,
-    work: str,
-    output: str,
+    model: str | None, config: Path | None, shelf: str | None, name: str | None, recipe: str, output: str, **chosen: Any
 ) -> None:
     """Trains MODEL on a run's own tables and judges it by the visits after the clock.
 
@@ -116,25 +103,18 @@ def train(
       es-ranking models train --source complete-journey --run-date 2017-11-27 --model two_tower
       es-ranking models train --source complete-journey --run-date 2017-11-27 --config no-price.yaml --output json
     """
-    from spark_jobs.experiment_settings import Experiment, Trial
-    from spark_jobs.night import Night, parse_clock
-    from spark_jobs.recipe import load_recipe
-
-    settings = load_recipe(recipe)
-    clock = parse_clock(run_date, as_of)
-    experiment = Experiment.read(config) if config else Experiment()
-    trial = Trial.of(experiment, settings, model=model, shelf=shelf, name=name)
+    trial = trial_of(recipe, config, model=model, shelf=shelf, name=name)
 
     from spark_jobs.experiment import run
-    from spark_jobs.session import spark_session
 
     with stderr.status("starting") as status:
-        night = Night(spark_session("es-ranking models train"), settings, clock, absolute(warehouse), Path(work))
+        night = night_of("train", recipe, **chosen)
         report = run(night, trial, on_stage=lambda stage: status.update(f"{stage} …"))
     if output == "json":
         emit(report, output)
     else:
-        emit(_rows(report), output, title=f"{trial.name} on the visits after {clock:%Y-%m-%d}: {report['folder']}")
+        title = f"{trial.name} on the visits after {night.as_of:%Y-%m-%d}: {report['folder']}"
+        emit(_rows(report), output, title=title)
     if "reason" in report:
         stderr.print(report["reason"])
 

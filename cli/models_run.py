@@ -45,13 +45,15 @@ def night_of(name: str, recipe: str, *, run_date: str | None, as_of: str | None,
     return Night(spark_session(f"es-ranking models {name}"), settings, clock, absolute(warehouse), Path(work))
 
 
-def trial_of(recipe: str, config: Path | None, *, model: str | None, shelf: str | None = None) -> Trial:
+def trial_of(
+    recipe: str, config: Path | None, *, model: str | None, shelf: str | None, name: str | None = None
+) -> Trial:
     """The experiment of a file, settled by the recipe."""
     from spark_jobs.experiment_settings import Experiment, Trial
     from spark_jobs.recipe import load_recipe
 
     experiment = Experiment.read(config) if config else Experiment()
-    return Trial.of(experiment, load_recipe(recipe), model=model, shelf=shelf)
+    return Trial.of(experiment, load_recipe(recipe), model=model, shelf=shelf, name=name)
 
 
 def tables_of(night: Night, trial: Trial) -> dict[str, Any]:
@@ -61,4 +63,4 @@ def tables_of(night: Night, trial: Trial) -> dict[str, Any]:
     check_tables(night, ["build_examples"])
     folders = {name: night.warehouse.folder(name, night.run) for name in ("examples", "item_features")}
     check_fields(trial.schema, **folders)
-    return {**folders, "clock": int(night.as_of.timestamp() * 1_000_000), "valid_from": night.valid_from}
+    return {**folders, "clock": night.clock, "valid_from": night.valid_from}
