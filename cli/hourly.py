@@ -33,15 +33,15 @@ def run(recipe: str, as_of: str, warehouse: str, work: str, output: str) -> None
     Example:
       es-ranking hourly run --source world --as-of 2026-02-16T10:00:00+00:00
     """
-    from spark_jobs.hourly import run_hour
     from spark_jobs.night import Night, parse_clock
+    from spark_jobs.nightly import HOURLY, run_night
     from spark_jobs.recipe import load_recipe
     from spark_jobs.session import spark_session
 
     settings, clock = load_recipe(recipe), parse_clock(None, as_of)
     with stderr.status("starting") as status:
         night = Night(spark_session("es-ranking hourly"), settings, clock, absolute(warehouse), Path(work))
-        figures = run_hour(night, on_step=lambda name: status.update(f"{name} …"))
+        figures = run_night(night, HOURLY, on_step=lambda name: status.update(f"{name} …"))
     if output == "json":
         emit({"run": night.run, "steps": figures}, output)
         return

@@ -16,8 +16,8 @@ from spark_jobs.features.settings import FeatureSettings
 from spark_jobs.fields import FieldSchema
 from spark_jobs.lures.settings import LureSettings
 from spark_jobs.models.continual_settings import ContinualSettings
-from spark_jobs.models.registry import ModelSettings
-from spark_jobs.models.training import TrainingSettings
+from spark_jobs.models.settings import ModelSettings
+from spark_jobs.models.training_settings import TrainingSettings
 from spark_jobs.sources.registry import SourceSettings
 
 RECIPES = Path(__file__).parent / "recipes"

@@ -43,9 +43,10 @@ def run(night: Night) -> dict[str, object]:
     catalogue = Catalogue.load(night.folder("segments") / "catalogue.json")
     frames: list[DataFrame] = []
     promoted: dict[str, str] = {}
+    registry = Promoted.read(night.work)
     for kind in night.recipe.shelves:
         items = _candidates(night, kind)
-        for folder, variants in _checkpoints(night, kind).items():
+        for folder, variants in _checkpoints(night, registry, kind).items():
             if folder is not None:
                 promoted |= {f"{kind}/{variant}": str(folder) for variant in variants}
             frames.append(_model_scores(night, kind, items, catalogue, variants, promoted=folder))
@@ -83,9 +84,8 @@ def _candidates(night: Night, kind: str) -> DataFrame:
     return items.join(F.broadcast(changed), ["item_kind", "item_id"], "left_semi")
 
 
-def _checkpoints(night: Night, kind: str) -> dict[Path | None, list[str]]:
+def _checkpoints(night: Night, registry: Promoted, kind: str) -> dict[Path | None, list[str]]:
     """Promoted checkpoint, or None for the night's own → the variants it scores."""
-    registry = Promoted.read(night.work)
     serving: dict[Path | None, list[str]] = {}
     for name, variant in night.recipe.variants.items():
         if variant.scorer == "model":

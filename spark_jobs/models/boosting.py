@@ -48,13 +48,13 @@ class Boosting:
         weight = np.ones(self.n) if settings.correction == "none" else 1.0 / examples.rate
         mean = float(np.average(examples.label, weights=weight))
         model.start_at(float(np.log(mean / (1.0 - mean))))
-        coded, folds = self._codes(encoder, examples, weight, mean)
+        fold = (stir(examples.group.astype(np.uint64), salt=17) % np.uint64(FOLDS)).astype(np.int64)
+        coded, folds = self._codes(encoder, examples, weight, mean=mean, fold=fold)
         model.get_buffer("coded").copy_(torch.from_numpy(coded[-1]))
         order = np.argsort(examples.group, kind="stable")
         if chosen.position is not None:
             order = np.lexsort((_places(chosen.position, encoder, examples), examples.group))
-        fold = stir(examples.group.astype(np.uint64), salt=17) % np.uint64(FOLDS)
-        blocks = _Blocks(model, encoder, settings, examples=examples.where(order), fold=fold[order].astype(np.int64))
+        blocks = _Blocks(model, encoder, settings, examples=examples.where(order), fold=fold[order])
         blocks.coded = torch.from_numpy(folds)
         margin = np.full(self.n, model.get_buffer("start").item(), dtype=np.float32)
         if settings.correction == "offset":
@@ -87,11 +87,12 @@ class Boosting:
         loss = 1.0 - told if self.model.settings.objective == "rank:ndcg" else told
         return {"train_loss": loss, "rows_per_second": self.n / seconds, "seconds": seconds}
 
-    def _codes(self, encoder: Encoder, examples: Examples, weight: Doubles, mean: float) -> tuple[Floats, Floats]:
+    def _codes(
+        self, encoder: Encoder, examples: Examples, weight: Doubles, *, mean: float, fold: Longs
+    ) -> tuple[Floats, Floats]:
         """((1, rows, 3) of all examples, (FOLDS, rows, 3) each without its own fold)."""
         settings = self.model.settings
         rows = encoder.layout.table_rows
-        fold = (stir(examples.group.astype(np.uint64), salt=17) % np.uint64(FOLDS)).astype(np.int64)
         clicks, shown = np.zeros((FOLDS, rows)), np.zeros((FOLDS, rows))
         for f, field in enumerate(encoder.categorical):
             first, size = int(encoder.out_of_vocabulary[f]), field.buckets + 2

@@ -24,8 +24,9 @@ from spark_jobs.models.continual_settings import ContinualSettings
 from spark_jobs.models.examples import Examples, Tensors
 from spark_jobs.models.ranker import Ranker
 from spark_jobs.models.run_folder import finite, write_whole
-from spark_jobs.models.training import continue_training, logits_of
+from spark_jobs.models.training import continue_training
 from spark_jobs.models.training_settings import TrainingSettings
+from spark_jobs.models.watch import logits_of
 
 HOUR = 3_600_000_000  # microseconds
 UPDATE = "update.json"

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from spark_jobs.models.encoding import Encoder
     from spark_jobs.models.ranker import Layout, Ranker
 
-__all__ = ["MODELS", "ModelSettings", "build", "model_settings"]
-
 # kind → its settings and the network's module and class. The network is imported when it is built, because torch takes
 # seconds to load and most commands never need it.
 MODELS: dict[str, tuple[type[ModelSettings], str, str]] = {

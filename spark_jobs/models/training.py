@@ -23,7 +23,6 @@ from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Doubles, Examples, Tensors
 from spark_jobs.models.feed import Source, batch_size
 from spark_jobs.models.loop import Loop, torch_threads, under
-from spark_jobs.models.masks import Masks
 from spark_jobs.models.memory import InMemory
 from spark_jobs.models.optimiser import table_names
 from spark_jobs.models.partial import Partial
@@ -31,16 +30,11 @@ from spark_jobs.models.ranker import Ranker
 from spark_jobs.models.registry import build
 from spark_jobs.models.settings import ModelSettings
 from spark_jobs.models.training_settings import TrainingSettings
-from spark_jobs.models.watch import Watch, logits_of, quality
+from spark_jobs.models.watch import Watch, logits_of
 
 if TYPE_CHECKING:
     from spark_jobs.models.checkpoint import Checkpoint
     from spark_jobs.models.learner import Learner
-
-__all__ = [
-    "Fitted", "Masks", "TrainingSettings", "batch_size", "continue_training", "fit", "logits_of", "quality", "refit",
-    "score_examples", "torch_threads",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)

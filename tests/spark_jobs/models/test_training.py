@@ -10,12 +10,13 @@ from segments.errors import ContractBroken, Refused
 from spark_jobs.models.develop import develop
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import examples_of
-from spark_jobs.models.feed import Feed, Ready
+from spark_jobs.models.feed import Feed, Ready, batch_size
+from spark_jobs.models.masks import Masks
 from spark_jobs.models.memory import InMemory
 from spark_jobs.models.ranker import Batch
 from spark_jobs.models.registry import build
 from spark_jobs.models.settings import DeepFMSettings, LogisticSettings
-from spark_jobs.models.training import Masks, batch_size, fit, score_examples
+from spark_jobs.models.training import fit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
 from tests.contracts.ranker import SCHEMA, TRAINING, examples, items_of, world
 
