@@ -7,18 +7,25 @@ in the worker from plain values: clients do not travel.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from es_ranking.engine.elasticsearch import ElasticsearchConfig, ElasticsearchEngine
 from es_ranking.publish.documents import WHY_COLUMNS, main_document, user_document, why_document
 from es_ranking.publish.settings import PublishSettings
+from es_ranking.publish.switch import abort
 from es_ranking.publish.write import Documents, RefusedDocument, WriteReport, write_documents
+from segments.errors import RankingError
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
+
+    from es_ranking.engine.contract import Engine
+    from es_ranking.publish.plan import PublishPlan
 
 Maker = Callable[["pa.RecordBatch"], Documents]
 
@@ -51,6 +58,40 @@ def write_frame(
         ledger = [RefusedDocument(**entry) for entry in values.pop("ledger")]
         total = total.add(WriteReport(**values, ledger=ledger))
     return total
+
+
+def write_parts(
+    parts: Sequence[tuple[DataFrame, Maker, str]], *, engine: ElasticsearchConfig, settings: PublishSettings
+) -> WriteReport:
+    """Writes several (frame, make, target), each as `write_frame` does; the last is the one with the ranks.
+
+    Returns:
+        The sum, for every refused document counts, of whichever index; `written` is of the ranks alone.
+    """
+    reports = [write_frame(frame, make, engine=engine, target=to, settings=settings) for frame, make, to in parts]
+    return replace(reduce(WriteReport.add, reports), written=reports[-1].written)
+
+
+@contextmanager
+def aborting(engine: Engine, plan: PublishPlan) -> Iterator[None]:
+    """Removes the half-written generation when what is done inside fails.
+
+    Raises:
+        RankingError: what was raised inside; anything else comes as one that names the cause.
+        EngineUnreachable: the engine does not answer any more.
+    """
+    try:
+        yield
+    except RankingError:
+        abort(engine, plan)
+        raise
+    except Exception as error:
+        # A writer failed in its worker: the engine itself says whether it still answers (exit code 5) or not.
+        engine.info()
+        abort(engine, plan)
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        cause = next((line for line in reversed(lines) if "Error" in line or "errors." in line), lines[0])
+        raise RankingError(f"writing {plan.generation} failed: {cause.strip()}", where=engine.url) from error
 
 
 def main_documents(keyword_attributes: tuple[str, ...]) -> Maker:

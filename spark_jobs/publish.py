@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from es_ranking.engine.connect import config_of, connect
 from es_ranking.publish.plan import PublishPlan, plan_publish
-from es_ranking.publish.switch import abort, begin, finish
-from es_ranking.publish.write import WriteReport
+from es_ranking.publish.switch import begin, finish
 from es_ranking.scripts.store import put_scripts
 from segments.catalogue import Catalogue
-from segments.errors import RankingError
-from spark_jobs.es_ranks import main_documents, user_documents, why_documents, write_frame
+from spark_jobs.es_ranks import aborting, main_documents, user_documents, why_documents, write_parts
 from spark_jobs.history import current_segments
 from spark_jobs.published_rows import document_rows, reason_rows
 
@@ -59,38 +55,20 @@ def _publish(night: Night, engine: Engine, kind: str) -> dict[str, object]:
     settings, config = night.recipe.publish, config_of(opaque_id=f"es-ranking-{night.run}")
     tables = night.warehouse
     plan = plan_of(night, engine, kind)
+    documents = document_rows(tables, night.run, kind)
+    reasons = reason_rows(tables, night.run, kind, places=settings.why_places)
     targets = begin(engine, plan)
-    try:
-        parts = (
+    with aborting(engine, plan):
+        report = write_parts(
             (
-                reason_rows(tables, night.run, kind, places=settings.why_places),
-                why_documents(settings.why_places),
-                targets.why,
+                (reasons, why_documents(settings.why_places), targets.why),
+                (_users(night), user_documents, targets.users),
+                (documents, main_documents(settings.keyword_attributes), targets.main),
             ),
-            (_users(night), user_documents, targets.users),
-            (
-                document_rows(tables, night.run, kind),
-                main_documents(settings.keyword_attributes),
-                targets.main,
-            ),
+            engine=config,
+            settings=settings,
         )
-        reports = [
-            write_frame(frame, make, engine=config, target=target, settings=settings) for frame, make, target in parts
-        ]
-        # Every refused document counts, of whichever index; seconds are those of the documents with ranks.
-        report = reduce(WriteReport.add, reports)
-        finished = finish(engine, plan, settings, report=replace(report, written=reports[-1].written),
-                          figures=_figures(night, kind))  # fmt: skip
-    except RankingError:
-        abort(engine, plan)
-        raise
-    except Exception as error:
-        # A writer failed in its worker: the engine itself says whether it still answers (exit code 5) or not.
-        engine.info()
-        abort(engine, plan)
-        lines = str(error).strip().splitlines()
-        cause = next((line for line in reversed(lines) if "Error" in line or "errors." in line), lines[0])
-        raise RankingError(f"writing {plan.generation} failed: {cause.strip()}", where=engine.url) from error
+        finished = finish(engine, plan, settings, report=report, figures=_figures(night, kind))
     return {**finished.to_dict(), "rank_fields": plan.rank_fields, "why": plan.why}
 
 

@@ -13,9 +13,9 @@ from pyspark.sql import functions as F
 from es_ranking.engine.connect import config_of, connect
 from es_ranking.publish.delta import delete_documents, plan_delta
 from es_ranking.publish.generation import serving
-from es_ranking.publish.switch import abort, begin, finish
-from segments.errors import RankingError, Refused
-from spark_jobs.es_ranks import main_documents, why_documents, write_frame
+from es_ranking.publish.switch import begin, finish
+from segments.errors import Refused
+from spark_jobs.es_ranks import aborting, main_documents, why_documents, write_parts
 from spark_jobs.hour_base import HourBase
 from spark_jobs.published_rows import document_marks, document_rows, reason_rows
 
@@ -83,27 +83,23 @@ def _written(night: Night, engine: Engine, kind: str, plan: PublishPlan, moved: 
     gone = [row["item_id"] for row in moved.where("what = 'removed'").collect()]
     put = F.broadcast(moved.where("what <> 'removed'").select("item_id"))
     again = [row["item_id"] for row in moved.collect()]
+    reasons = reason_rows(tables, night.run, kind, places=settings.why_places).join(put, "item_id", "left_semi")
+    documents = document_rows(tables, night.run, kind).join(put, "item_id", "left_semi")
     targets = begin(engine, plan)
-    try:
+    with aborting(engine, plan):
         delete_documents(engine, targets.main, gone, settings=settings)
         # Whatever is written anew may have left the first places: its old reasons go first.
         delete_documents(engine, targets.why, again, settings=settings)
         engine.refresh(targets.why)
-        reasons = reason_rows(tables, night.run, kind, places=settings.why_places).join(put, "item_id", "left_semi")
-        write_frame(reasons, why_documents(settings.why_places), engine=config, target=targets.why, settings=settings)
-        documents = document_rows(tables, night.run, kind).join(put, "item_id", "left_semi")
-        report = write_frame(documents, main_documents(settings.keyword_attributes), engine=config,
-                             target=targets.main, settings=settings)  # fmt: skip
+        report = write_parts(
+            (
+                (reasons, why_documents(settings.why_places), targets.why),
+                (documents, main_documents(settings.keyword_attributes), targets.main),
+            ),
+            engine=config,
+            settings=settings,
+        )
         return finish(engine, plan, settings, report=report).to_dict()
-    except RankingError:
-        abort(engine, plan)
-        raise
-    except Exception as error:
-        engine.info()
-        abort(engine, plan)
-        raise RankingError(
-            f"writing {plan.generation} failed: {str(error).splitlines()[0]}", where=engine.url
-        ) from error
 
 
 def main() -> None:

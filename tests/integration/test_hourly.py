@@ -18,13 +18,13 @@ from es_ranking.publish.rollback import plan_rollback, rollback
 from es_ranking.query.recommended import recommended
 from segments.errors import Refused
 from spark_jobs import catch_up, publish_changes
-from spark_jobs.hourly import run_hour
 from spark_jobs.night import Night
-from spark_jobs.nightly import run_night
+from spark_jobs.nightly import HOURLY, run_night
 from spark_jobs.sources.world import World
 from tests.integration.nights import FIRST, Published
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 NEW, EVENT = "p999999", FIRST + timedelta(hours=6)
@@ -93,7 +93,7 @@ def test_new_and_restocked_items_get_ranks_in_minutes_and_sold_out_ones_leave(
     monkeypatch.setattr(catch_up, "build_source", stock)
     # The event is of 6:00; a run at 6:05 knows it, and has five minutes.
     hour = replace(night, as_of=EVENT + timedelta(minutes=5))
-    figures = run_hour(hour)
+    figures = run_night(hour, HOURLY)
     assert figures["catch_up"]["changes"] == {
         "product/changed": 1, "product/new": 1, "product/restocked": 1, "product/sold_out": 1
     }  # fmt: skip
@@ -123,14 +123,14 @@ def test_new_and_restocked_items_get_ranks_in_minutes_and_sold_out_ones_leave(
 
     # Ten minutes later the model rests, and an operator may go back to the night.
     later = replace(night, as_of=EVENT + timedelta(minutes=15))
-    again = run_hour(later)
+    again = run_night(later, HOURLY)
     assert "10 minutes before" in again["update_models"]["product"]["reason"]  # type: ignore[index]
     assert again["publish_changes"]["product"]["removed"] == 0  # type: ignore[index]
     whole = next(p for p in generations(engine, index) if not p.meta.night)
     rollback(engine, plan_rollback(engine, index, to=whole.generation.id))
     assert _engine_ranks(engine, index, night) == before
     with pytest.raises(Refused, match="goes on from there"):
-        run_hour(replace(night, as_of=FIRST))
+        run_night(replace(night, as_of=FIRST), HOURLY)
 
 
 def serving_before(engine: Engine, index: str) -> str:
@@ -151,10 +151,21 @@ def test_a_crash_in_the_middle_leaves_the_previous_ranks_and_the_rerun_ends_righ
     with monkeypatch.context() as patch:
         patch.setattr(publish_changes, "finish", killed)
         with pytest.raises(KeyboardInterrupt):
-            run_hour(hour)
+            run_night(hour, HOURLY)
     assert serving(engine, index) == old
     assert engine.count(index) == documents
     assert engine.get(index, stock.sold_out) is not None
+
+    def strange(batch: pa.RecordBatch) -> Iterator[tuple[str, dict[str, str]]]:
+        for item in batch.column("item_id").to_pylist():
+            yield item, {"strange": item}
+
+    with monkeypatch.context() as patch:
+        # The engine takes no field it does not know: reasons that it refuses count as documents with ranks do.
+        patch.setattr(publish_changes, "why_documents", lambda _: strange)
+        with pytest.raises(Refused, match=r"the engine refused \d+ documents, 0 are allowed"):
+            run_night(hour, ("publish_changes",))
+    assert serving(engine, index) == old
     run_night(hour, ("publish_changes",))
     now = serving(engine, index)
     assert now is not None
