@@ -45,7 +45,11 @@ class Job:
     @classmethod
     def from_command_line(cls) -> Job:
         """The job whose JSON file is the only argument."""
-        values = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+        return cls.of(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Job:
+        """The job that plain JSON values tell."""
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
     def arrays(self, part: str) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.float32]]:
@@ -64,11 +68,11 @@ class Stopwatch:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.processor: dict[str, float] = {}
-        self._wall, self._cpu = time.perf_counter(), _processor()
+        self._wall, self._cpu = time.perf_counter(), processor_seconds()
 
     def lap(self, stage: str) -> None:
         """Everything since the last lap was `stage`."""
-        wall, cpu = time.perf_counter(), _processor()
+        wall, cpu = time.perf_counter(), processor_seconds()
         self.seconds[stage], self.processor[stage] = wall - self._wall, cpu - self._cpu
         self._wall, self._cpu = wall, cpu
 
@@ -88,6 +92,7 @@ def leave(job: Job, watch: Stopwatch, chance: NDArray[np.float64], *, parameters
     (out / "result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
 
 
-def _processor() -> float:
+def processor_seconds() -> float:
+    """Of this process and its children that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(u.ru_utime + u.ru_stime for u in used)

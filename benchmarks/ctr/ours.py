@@ -12,6 +12,7 @@ from contest import Job, Stopwatch, leave
 from numpy.typing import NDArray
 
 from spark_jobs.fields import Field, FieldSchema
+from spark_jobs.models.calibration import sigmoid
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Examples
 from spark_jobs.models.registry import model_settings
@@ -56,9 +57,8 @@ def main() -> None:
     watch.lap("load_test")
     logits = score_examples(fitted, test)
     watch.lap("predict")
-    chance = 1.0 / (1.0 + np.exp(-logits))
-    count = sum(p.numel() for p in fitted.model.parameters())
-    leave(job, watch, chance, parameters=count, epoch_seconds=[point["seconds"] for point in fitted.curve])
+    spent = [point["seconds"] for point in fitted.curve]
+    leave(job, watch, sigmoid(logits), parameters=fitted.model.size, epoch_seconds=spent)
 
 
 def _model(job: Job) -> Any:

@@ -183,9 +183,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--l2", type=float, default=0.0)
     parser.add_argument("--timeout", type=float, default=1800.0)
-    parser.add_argument(
-        "--extra", default="{}", help="JSON of more settings of ours: training, model, buckets_per_value"
-    )
+    parser.add_argument("--extra", default="{}", help="JSON of more settings of ours: training, model, buckets")
     parser.add_argument("--out", default="runs/benchmarks/ctr/results.jsonl")
     return parser.parse_args()
 

@@ -6,7 +6,6 @@ Run under the peers' interpreter; the job names the contender. Weights are rando
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "ctr"))
 
-from contest import Job
+from contest import Job, processor_seconds
 
 
 def main() -> None:
     """Prints pairs a second: the library's own predict, loader included, and its bare forward pass."""
     values = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     items, segments = values.pop("items"), values.pop("segments")
-    job = Job(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    job = Job.of(values)
     torch.set_num_threads(1)
     random = np.random.default_rng(1)
     half = len(job.fields) // 2
@@ -44,13 +43,13 @@ def _fuxictr(job: Job, columns: dict[str, Any], pairs: int) -> tuple[float, floa
     network = Network(job, features)
     rows = Path(job.out) / "expanded.npz"
     np.savez(rows, **columns, label=np.zeros(pairs, dtype=np.int64))
-    started = _processor()
+    started = processor_seconds()
     network.predict(
         RankDataLoader(
             features, stage="test", test_data=str(rows), batch_size=job.batch, shuffle=False, data_format="npz"
         )
     )
-    library = _processor() - started
+    library = processor_seconds() - started
     batch = {name: torch.from_numpy(values[: job.batch]) for name, values in columns.items()}
     return library, _steady(lambda: network(batch)) * pairs / len(next(iter(batch.values())))
 
@@ -59,16 +58,11 @@ def _deepctr(job: Job, columns: dict[str, Any], pairs: int) -> tuple[float, floa
     from deepctr_run import build
 
     network = build(job)
-    started = _processor()
+    started = processor_seconds()
     network.predict(dict(columns), batch_size=job.batch)
-    library = _processor() - started
+    library = processor_seconds() - started
     rows = torch.from_numpy(np.stack([values[: job.batch] for values in columns.values()], 1)).float()
     return library, _steady(lambda: network(rows)) * pairs / len(rows)
-
-
-def _processor() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(u.ru_utime + u.ru_stime for u in used)
 
 
 def _steady(call: Any, *, times: int = 5) -> float:
@@ -76,9 +70,9 @@ def _steady(call: Any, *, times: int = 5) -> float:
         call()
         seconds = []
         for _ in range(times):
-            started = _processor()
+            started = processor_seconds()
             call()
-            seconds.append(_processor() - started)
+            seconds.append(processor_seconds() - started)
     return sorted(seconds)[times // 2]
 
 
