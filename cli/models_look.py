@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cli.models_run import night_of, run_options, tables_of, trial_of
+from cli.models_serving import now, variant_option
 from cli.output import emit, output_option, stderr
 
 config_option = click.option(
@@ -94,41 +95,56 @@ def collisions(
 @click.option("--fewest", type=click.IntRange(min=1), default=1000, show_default=True,
               help="Units of fewer examples are put together.")  # fmt: skip
 @click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="JSON; in the run's folder otherwise.")
+@click.option("--promote", is_flag=True, help="Let the choices serve from the next step `score` on.")
+@variant_option
 @run_options
 @output_option
 def choose(
     config: Path | None, models: tuple[str, ...], shelf: str | None, by: str, ways: tuple[str, ...],
-    metrics: tuple[str, ...], fewest: int, to: Path | None, recipe: str, output: str, **run: Any,
+    metrics: tuple[str, ...], fewest: int, to: Path | None, promote: bool, variant: str, recipe: str, output: str,
+    **run: Any,
 ) -> None:  # fmt: skip
     """Chooses a model for each store (department, shelf): the simplest that is not shown to be worse than the best.
 
     Trained before the last days before the clock and judged on them, by expected places in the whole lists; a gap whose
-    bootstrap interval over people reaches zero is none. The choice and its evidence are written as JSON.
+    bootstrap interval over people reaches zero is none. The choice and its evidence are written as JSON. With --promote
+    each unit that chose otherwise than the night trains gets a checkpoint at its own level, which scores its items.
 
     \b
     Example:
       es-ranking models choose --by store --model logistic --model deepfm \\
         --source complete-journey --run-date 2017-11-27
+      es-ranking models choose --by department --way unified --way individual --promote \\
+        --source complete-journey --run-date 2017-11-27
     """
+    from spark_jobs.choose import Serve
     from spark_jobs.choose import run as chosen
     from spark_jobs.experiment_settings import Experiment, Trial
+    from spark_jobs.promoted import Promoted
     from spark_jobs.recipe import load_recipe
 
     trial = trial_of(recipe, config, model=None if models and config else (models or (None,))[0], shelf=shelf)
     experiment, settings = Experiment.read(config) if config else Experiment(), load_recipe(recipe)
     bare = experiment.model_copy(update={"model": {}})
     wanted = {name: Trial.of(bare, settings, model=name, shelf=shelf).model for name in models}
+    wanted = wanted or {trial.model.kind: trial.model}
+    of_recipe = settings.shelves[trial.shelf]
+    trained = of_recipe.model if (trial.schema, trial.training) == (of_recipe.fields, of_recipe.training) else None
+    own = next((f"{name}/unified" for name, model in wanted.items() if model == trained), None)
     with stderr.status("starting") as status:
         night = night_of("choose", recipe, **run)
         report = chosen(
             trial,
-            wanted or {trial.model.kind: trial.model},
+            wanted,
             **tables_of(night, trial),
             by=by,
             ways=ways,  # type: ignore[arg-type]
             metrics=metrics,
             fewest=fewest,
             to=to or night.folder("reports") / f"choice-{by}.json",
+            serve=Serve(Promoted.read(night.work), night.folder("models") / f"by-{by}", own, variant, now())
+            if promote
+            else None,
             on_stage=lambda stage: status.update(f"{stage} …"),
         )
     if output == "json":
@@ -141,6 +157,7 @@ def choose(
             "examples": choice["examples"],
             **{metric: choice["evidence"].get(choice["chosen"], {}).get(metric, {}).get("value") for metric in metrics},
             "best": _best(choice, metrics[0]),
+            **({"serves": "a checkpoint of its own" if choice["checkpoint"] else "the surface's"} if promote else {}),
         }
         for unit, choice in report["units"].items()
     ]

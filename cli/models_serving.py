@@ -1,4 +1,4 @@
-"""`es-ranking models list | promote | demote`: which checkpoint serves which variant and surface."""
+"""`es-ranking models list | promote | demote`: which checkpoint serves which variant, surface and unit."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ surface_option = click.option("--surface", type=click.Choice(["product", "banner
                               show_default=True, help="Whose lists it ranks.")  # fmt: skip
 variant_option = click.option("--variant", default="*", show_default=True, metavar="V",
                               help="A/B variant; * is every one without a promotion of its own.")  # fmt: skip
+unit_option = click.option("--unit", default="", metavar="COLUMN=VALUE",
+                           help="A store's or department's items alone; without it the whole surface.")  # fmt: skip
 note_option = click.option("--note", default="", metavar="TEXT", help="Why, for the history.")
 
 
@@ -24,6 +26,8 @@ note_option = click.option("--note", default="", metavar="TEXT", help="Why, for 
 @output_option
 def listed(work: str, history: bool, output: str) -> None:
     """Lists what is promoted; a variant that is not listed is served by what its night has trained.
+
+    A line with a unit is of that store's or department's items alone.
 
     \b
     Example:
@@ -45,13 +49,15 @@ def listed(work: str, history: bool, output: str) -> None:
 @click.argument("checkpoint", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @surface_option
 @variant_option
+@unit_option
 @note_option
 @work_option
 @output_option
-def promote(checkpoint: Path, surface: str, variant: str, note: str, work: str, output: str) -> None:
+def promote(checkpoint: Path, surface: str, variant: str, unit: str, note: str, work: str, output: str) -> None:
     """Lets CHECKPOINT (a folder with checkpoint.json) serve from the next step `score` on.
 
-    It is copied: training that runs later does not change what was promoted.
+    It is copied: training that runs later does not change what was promoted. Checkpoints of units are made, and
+    promoted, by `es-ranking models choose --promote`.
 
     \b
     Example:
@@ -59,17 +65,19 @@ def promote(checkpoint: Path, surface: str, variant: str, note: str, work: str, 
     """
     from spark_jobs.promoted import Promoted
 
-    made = Promoted.read(Path(work)).promote(checkpoint, surface=surface, variant=variant, at=_now(), note=note)
+    registry = Promoted.read(Path(work))
+    made = registry.promote(checkpoint, surface=surface, variant=variant, unit=unit, at=now(), note=note)
     emit(asdict(made), output)
 
 
 @click.command("demote")
 @surface_option
 @variant_option
+@unit_option
 @note_option
 @work_option
 @output_option
-def demote(surface: str, variant: str, note: str, work: str, output: str) -> None:
+def demote(surface: str, variant: str, unit: str, note: str, work: str, output: str) -> None:
     """Takes back the last promotion: what served before it serves again, at last the night's own checkpoint.
 
     \b
@@ -78,14 +86,15 @@ def demote(surface: str, variant: str, note: str, work: str, output: str) -> Non
     """
     from spark_jobs.promoted import Promoted
 
-    before = Promoted.read(Path(work)).demote(surface=surface, variant=variant, at=_now(), note=note)
-    now = asdict(before) if before else None
-    emit({"surface": surface, "variant": variant, "serving": now or "the night's own"}, output)
+    before = Promoted.read(Path(work)).demote(surface=surface, variant=variant, unit=unit, at=now(), note=note)
+    serving = asdict(before) if before else "the night's own" if not unit else "what serves the whole surface"
+    emit({"surface": surface, "variant": variant, "unit": unit, "serving": serving}, output)
 
 
 def _short(serving: dict[str, str]) -> dict[str, str]:
-    return {key: serving[key] for key in ("model", "checkpoint")}
+    return {key: serving.get(key, "") for key in ("unit", "model", "checkpoint")}
 
 
-def _now() -> str:
+def now() -> str:
+    """The wall clock, for the history: people promote, jobs do not."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segments.errors import UsageError
+import pyarrow.dataset as ds
+
+from segments.errors import Refused, UsageError
+from segments.hashing import hash64
+from spark_jobs.models.checkpoint import save
 from spark_jobs.models.multi_task_settings import tasks_of
+from spark_jobs.models.own_checkpoints import own_checkpoints
 from spark_jobs.models.run_folder import finite, write_whole
-from spark_jobs.models.ways import WAYS, Way, choose_ways
-from spark_jobs.units import ALL, read_units
+from spark_jobs.models.ways import WAYS, Unit, Way, choose_ways
+from spark_jobs.promoted import EVERY, Promoted
+from spark_jobs.units import ALL, SMALL, read_units
 
 if TYPE_CHECKING:
     from spark_jobs.experiment_settings import Trial
@@ -23,6 +30,40 @@ if TYPE_CHECKING:
 
 _AT = ("hit_ratio", "recall", "ndcg", "mrr")
 METRICS = ("hit_ratio@20", "ndcg@20")
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Where choices are promoted.
+
+    Attributes:
+        registry: of the work folder.
+        folder: for the units' checkpoints.
+        own: `model/unified` of what the night trains itself; None where it is not among the models.
+        variant: A/B variant, or `*`.
+        at: when, for the history.
+    """
+
+    registry: Promoted
+    folder: Path
+    own: str | None = None
+    variant: str = EVERY
+    at: str = ""
+
+    def check(self, shelf: str, by: str, ways: Sequence[Way], item_features: str) -> None:
+        """Refuses before anything is trained what could not serve afterwards."""
+        if "mixture" in ways:
+            raise UsageError("a mixture cannot serve: its small part is in no checkpoint", where="way",
+                             hint="--way unified --way individual")  # fmt: skip
+        if by == ALL:
+            return
+        known = ds.dataset(item_features.removeprefix("file:")).schema.names
+        if by not in known:
+            raise Refused(f"items have no {by}: a rank is made before anybody knows it", where="table item_features",
+                          hint=f"units of items, such as {', '.join(known[3:6])}")  # fmt: skip
+        column, _ = self.registry.units(shelf)
+        if column not in ("", by):
+            raise Refused(f"the units of {shelf} are told by {column}", where=by, hint="demote those first")
 
 
 def run(
@@ -38,6 +79,7 @@ def run(
     metrics: Sequence[str] = METRICS,
     fewest: int = 1000,
     to: Path | None = None,
+    serve: Serve | None = None,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Chooses a model for each unit and writes the choice with its evidence.
@@ -53,11 +95,14 @@ def run(
         metrics: `gauc` or `name@k`; a choice must hold in all of them.
         fewest: units of fewer examples are put together as `(small)`.
         to: JSON file.
+        serve: lets the choices serve from the next step `score` on; each unit of the report then has `checkpoint`, a
+            folder, or None where what the night trains goes on serving (it was chosen, or there is no proof, or the
+            unit is a group of small ones).
         on_stage: told what begins.
 
     Raises:
-        UsageError: a column, way or metric that does not exist, or models of different tasks.
-        Refused: no examples before the clock.
+        UsageError: a column, way or metric that does not exist, models of different tasks, or a way that cannot serve.
+        Refused: no examples before the clock; units to serve that items do not tell.
     """
     for metric in metrics:
         name, at, cut = metric.partition("@")
@@ -69,6 +114,8 @@ def run(
     learnt = {tasks_of(settings) for settings in models.values()} - {()}
     if len(learnt) > 1:
         raise UsageError("the models learn different tasks", where="model.tasks", hint="models of the same tasks")
+    if serve is not None:
+        serve.check(trial.shelf, by, ways, item_features)
     on_stage("reading the examples")
     units = read_units(
         trial, examples=examples, item_features=item_features, clock=clock, valid_from=valid_from,
@@ -77,6 +124,8 @@ def run(
     choices = choose_ways(
         units, trial.schema, models=models, training=trial.training, ways=ways, metrics=metrics, on_stage=on_stage
     )
+    if serve is not None:
+        _serve(serve, trial, models, units, choices, by=by, valid_from=valid_from, on_stage=on_stage)
     counted: dict[str, int] = {}
     for choice in choices.values():
         counted[choice["chosen"]] = counted.get(choice["chosen"], 0) + 1
@@ -93,3 +142,36 @@ def run(
         to.parent.mkdir(parents=True, exist_ok=True)
         write_whole(to, json.dumps(finite(report), indent=1))
     return report
+
+
+def _serve(
+    serve: Serve, trial: Trial, models: dict[str, ModelSettings], units: dict[str, Unit],
+    choices: dict[str, dict[str, Any]], *, by: str, valid_from: int, on_stage: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Makes the checkpoints that are wanted, promotes them, and takes back what other choices had promoted."""
+    wanted = {
+        name: choice["chosen"]
+        for name, choice in choices.items()
+        if name != SMALL and "reason" not in choice and choice["chosen"] != serve.own
+    }
+    made = own_checkpoints(
+        units, wanted, trial.schema, models=models, training=trial.training, valid_from=valid_from, on_stage=on_stage
+    )
+    registry, kept = serve.registry, set()
+    for name, choice in choices.items():
+        choice["checkpoint"] = None
+        if name in made:
+            unit = "" if by == ALL else f"{by}={name}"
+            folder = serve.folder / f"{hash64(unit):016x}"
+            checkpoint = made[name]
+            save(replace(checkpoint, notes={**checkpoint.notes, "unit": unit}), folder)
+            registry.promote(folder, surface=trial.shelf, variant=serve.variant, unit=unit, at=serve.at,
+                             note=f"chosen: {choice['chosen']}")  # fmt: skip
+            choice["checkpoint"] = str(folder)
+            kept.add(unit)
+    for old in list(registry.serving):
+        told_by = old.unit.partition("=")[0] or ALL
+        if (old.surface, old.variant, told_by) == (trial.shelf, serve.variant, by) and old.unit not in kept:
+            while registry.demote(surface=old.surface, variant=old.variant, unit=old.unit, at=serve.at,
+                                  note="no longer chosen"):  # fmt: skip
+                pass

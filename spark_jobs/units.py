@@ -13,6 +13,7 @@ from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import examples_of, read_table
 from spark_jobs.models.item_table import read_vectors
 from spark_jobs.models.ways import Unit
+from spark_jobs.promoted import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from spark_jobs.experiment_settings import Trial
 
 ALL = "all"
+SMALL = "(small)"
 
 
 def read_units(
@@ -48,13 +50,13 @@ def read_units(
     if by == ALL:
         units = {ALL: unit(table)}
     else:
-        values = pc.fill_null(table.column(by).cast("string"), "(none)")
+        values = pc.fill_null(table.column(by).cast("string"), NONE)
         totals = {row["values"]: row["counts"] for row in pc.value_counts(values).to_pylist()}
         big = sorted(name for name, count in totals.items() if count >= fewest)
         units = {name: unit(table.filter(pc.equal(values, name))) for name in big}
         if len(big) < len(totals):
             small = pc.invert(pc.is_in(values, value_set=pa.array(big, pa.string())))
-            units["(small)"] = unit(table.filter(small))
+            units[SMALL] = unit(table.filter(small))
     if not sum(len(unit.train) for unit in units.values()):
         raise Refused("there are no examples to train on", where=examples, hint="the build_examples step")
     return units

@@ -11,17 +11,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from segments.errors import Refused, UsageError
 from spark_jobs import choose, probe
+from spark_jobs.choose import Serve
 from spark_jobs.experiment_settings import Experiment, Trial
 from spark_jobs.models import ways
+from spark_jobs.models.checkpoint import load
 from spark_jobs.models.encoding import Encoder
-from spark_jobs.models.examples import Examples
+from spark_jobs.models.examples import Examples, Tensors, joined
+from spark_jobs.models.grid import Grid
 from spark_jobs.models.mixture import fit_correction
 from spark_jobs.models.multi_task_settings import MMoESettings, PLESettings
 from spark_jobs.models.settings import LogisticSettings
+from spark_jobs.models.watch import logits_of
 from spark_jobs.night import microseconds
+from spark_jobs.promoted import Promoted
 from spark_jobs.reporting import collision_picture
 from spark_jobs.units import read_units
 from tests.spark_jobs.small_arena import SHOP
@@ -58,7 +64,10 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
                 }
             )  # fmt: skip
     rows = [{**row, "label_cart": row["label"]} for row in rows]
-    for name, values in (("examples", rows), ("item_features", [{"item_id": "i0", "item_kind": "product"}])):
+    for name, values in (
+        ("examples", rows),
+        ("item_features", [{"item_id": "i0", "item_kind": "product", "store": "odd"}]),
+    ):
         (folder / name).mkdir()
         pq.write_table(pa.Table.from_pylist(values), folder / name / "part-0.parquet")
     return {"examples": str(folder / "examples"), "item_features": str(folder / "item_features"), "clock": CLOCK,
@@ -87,6 +96,85 @@ def test_a_store_with_habits_of_its_own_gets_its_own_part_and_the_others_do_not(
     assert odd["logistic/unified"]["parameters"] < odd["logistic/mixture"]["parameters"]
     assert odd["logistic/mixture"]["parameters"] < odd["logistic/individual"]["parameters"]
     assert units["odd"]["chosen"] == "logistic/mixture", "as good as a model of its own, and smaller"
+
+
+@pytest.fixture(scope="module")
+def serving(tables: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Promoted, dict[str, Any]]:
+    work = tmp_path_factory.mktemp("work")
+    return Promoted.read(work), choose.run(
+        TRIAL, {"logistic": LogisticSettings()}, **tables, by="store", ways=["unified", "individual"],
+        metrics=["gauc", "ndcg@3"], fewest=300,
+        serve=Serve(Promoted.read(work), work / "made", own="logistic/unified", at="1"),
+    )  # fmt: skip
+
+
+def test_a_store_that_chose_its_own_model_is_scored_by_it_at_its_own_level(
+    tables: dict[str, Any], serving: tuple[Promoted, dict[str, Any]]
+) -> None:
+    before, report = serving
+    assert {name: bool(unit["checkpoint"]) for name, unit in report["units"].items()} == {
+        "main": False, "twin": False, "odd": True,
+    }  # fmt: skip
+    registry = Promoted.read(before.work)
+    assert [(one.variant, one.unit, one.note) for one in registry.serving] == [
+        ("*", "store=odd", "chosen: logistic/individual")
+    ]
+    folder = registry.checkpoint("product", "B", "store=odd")
+    assert folder is not None
+    checkpoint = load(folder)
+    unit = read_units(TRIAL, **tables, by="store", fewest=300)["odd"]
+    whole = joined([unit.train, unit.valid])
+    logits = logits_of(checkpoint.model, Tensors(whole, checkpoint.encoder, neutral_context=True))
+    assert checkpoint.calibration(logits).mean() == pytest.approx(whole.label.mean(), rel=1e-3)
+    likes = pa.table({"item": ["i1", "i2"]})
+    odd, even = Grid(checkpoint).score(likes, [{}])[:, 0]
+    assert odd > 2 * even
+
+
+def test_a_later_choice_takes_back_what_is_no_longer_chosen(
+    tables: dict[str, Any], serving: tuple[Promoted, dict[str, Any]]
+) -> None:
+    registry = Promoted.read(serving[0].work)
+    choose.run(
+        TRIAL, {"logistic": LogisticSettings()}, **tables, by="store", ways=["unified"], metrics=["gauc"], fewest=300,
+        serve=Serve(registry, registry.work / "made", own="logistic/unified", at="2"),
+    )  # fmt: skip
+    assert Promoted.read(registry.work).serving == []
+    assert [(line["did"], line["unit"]) for line in registry.history] == [
+        ("promote", "store=odd"), ("demote", "store=odd")
+    ]  # fmt: skip
+
+
+def test_one_for_all_that_the_night_does_not_train_serves_each_unit_at_its_level(
+    tables: dict[str, Any], tmp_path: Path
+) -> None:
+    report = choose.run(
+        TRIAL, {"logistic": LogisticSettings()}, **tables, by="store", ways=["unified"], metrics=["gauc"], fewest=300,
+        serve=Serve(Promoted.read(tmp_path), tmp_path / "made"),
+    )  # fmt: skip
+    made = {name: load(Path(unit["checkpoint"])) for name, unit in report["units"].items()}
+    assert made["main"].notes["unit"] == "store=main"
+    weights = [checkpoint.model.state_dict() for checkpoint in made.values()]
+    assert all(torch.equal(weights[0][name], other[name]) for other in weights[1:] for name in other)
+    assert made["main"].calibration != made["odd"].calibration
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "says"),
+    [
+        ({"ways": ["unified", "mixture"]}, UsageError, "mixture cannot serve"),
+        ({"by": "demographic"}, Refused, "items have no demographic"),
+    ],
+)
+def test_what_cannot_serve_is_refused_before_anything_is_trained(
+    tables: dict[str, Any], tmp_path: Path, said: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    asked = {"by": "store", "ways": ["unified"], **said}
+    with pytest.raises(error, match=says):
+        choose.run(
+            TRIAL, {"logistic": LogisticSettings()}, **{**tables, "examples": "nowhere"}, **asked,
+            serve=Serve(Promoted.read(tmp_path), tmp_path / "made"),
+        )  # fmt: skip
 
 
 def test_small_units_are_put_together_and_all_is_one(tables: dict[str, Any]) -> None:

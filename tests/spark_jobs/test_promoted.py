@@ -16,11 +16,11 @@ from spark_jobs.promoted import FILE, Promoted
 from tests.contracts.ranker import SCHEMA
 
 
-def checkpoint(folder: Path, *, level: float) -> Path:
+def checkpoint(folder: Path, *, level: float, unit: str = "") -> Path:
     encoder = Encoder(SCHEMA)
     network = build(LogisticSettings(), encoder, seed=1)
     network.start_at(level)
-    save(Checkpoint(LogisticSettings(), encoder, network), folder)
+    save(Checkpoint(LogisticSettings(), encoder, network, notes={"unit": unit} if unit else {}), folder)
     return folder
 
 
@@ -46,6 +46,50 @@ def test_promote_and_demote_and_back(tmp_path: Path) -> None:
     ]  # fmt: skip
     with pytest.raises(Refused, match="nothing is promoted"):
         Promoted.read(tmp_path).demote(surface="product")
+
+
+def test_units_have_their_own_and_everything_else_what_the_surface_has(tmp_path: Path) -> None:
+    star = checkpoint(tmp_path / "a", level=-1.0)
+    meat, deli = (checkpoint(tmp_path / unit, level=-2.0, unit=f"department={unit}") for unit in ("meat", "deli"))
+    Promoted.read(tmp_path).promote(meat, surface="product", unit="department=meat")
+    assert Promoted.read(tmp_path).scored_by("product", "B") == {
+        None: (None,), Promoted.read(tmp_path).checkpoint("product", "B", "department=meat"): ("meat",)
+    }  # fmt: skip
+    assert Promoted.read(tmp_path).scored_by("banner", "B") == {None: (None,)}
+    Promoted.read(tmp_path).promote(star, surface="product", variant="B")
+    Promoted.read(tmp_path).promote(deli, surface="product", variant="B", unit="department=deli")
+    registry = Promoted.read(tmp_path)
+    assert [units for folder, units in registry.scored_by("product", "B").items() if folder] == [
+        (None,), ("deli",), ("meat",)
+    ]  # fmt: skip
+    # The other variant has no deli of its own: those items stay with all others.
+    assert registry.scored_by("product", "B0")[None] == (None, "deli")
+    assert registry.demote(surface="product", variant="B", unit="department=deli") is None
+    assert registry.scored_by("product", "B")[registry.checkpoint("product", "B")] == (None,)
+    with pytest.raises(Refused, match="department=deli"):
+        registry.demote(surface="product", variant="B", unit="department=deli")
+
+
+def test_a_checkpoint_of_another_level_is_refused(tmp_path: Path) -> None:
+    meat, bare = checkpoint(tmp_path / "a", level=-1.0, unit="department=meat"), checkpoint(tmp_path / "b", level=0.0)
+    registry = Promoted.read(tmp_path)
+    for folder, unit in ((meat, ""), (meat, "department=deli"), (bare, "department=meat")):
+        with pytest.raises(Refused, match="is calibrated on"):
+            registry.promote(folder, surface="product", unit=unit)
+    registry.promote(meat, surface="product", unit="department=meat")
+    # An item has a department and a store: it would belong to two units.
+    with pytest.raises(Refused, match="told by department"):
+        registry.promote(checkpoint(tmp_path / "c", level=0.0, unit="store=s1"), surface="product", unit="store=s1")
+
+
+def test_a_file_of_before_there_were_units_is_read(tmp_path: Path) -> None:
+    Promoted.read(tmp_path).promote(checkpoint(tmp_path / "a", level=-1.0), surface="product", variant="B")
+    values = json.loads((tmp_path / FILE).read_text())
+    for line in (*values["serving"], *values["history"], *(line["serving"] for line in values["history"])):
+        del line["unit"]
+    (tmp_path / FILE).write_text(json.dumps(values))
+    assert Promoted.read(tmp_path).checkpoint("product", "B") is not None
+    assert Promoted.read(tmp_path).demote(surface="product", variant="B") is None
 
 
 def test_what_was_promoted_does_not_change_with_its_origin(tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""The checkpoints that serve what `ways` has chosen: a unit's own, or the shared one, each at the unit's level.
+
+A list mixes items of several units and sorts them by probability, so every checkpoint's probabilities are moved until
+they predict, on the last months of its unit's own examples, as many clicks as there were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from spark_jobs.fields import FieldSchema
+from spark_jobs.models.calibration import recentred
+from spark_jobs.models.checkpoint import Checkpoint
+from spark_jobs.models.develop import DAY, develop
+from spark_jobs.models.examples import Examples, Tensors, joined
+from spark_jobs.models.settings import ModelSettings
+from spark_jobs.models.training_settings import TrainingSettings
+from spark_jobs.models.watch import logits_of
+from spark_jobs.models.ways import Unit
+
+
+def own_checkpoints(
+    units: Mapping[str, Unit],
+    chosen: Mapping[str, str],
+    schema: FieldSchema,
+    *,
+    models: Mapping[str, ModelSettings],
+    training: TrainingSettings,
+    valid_from: int,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> dict[str, Checkpoint]:
+    """Unit → the checkpoint to score its items with.
+
+    Trained, chosen and refitted as the step `train` does: a unit's own on its examples, a shared one on all.
+
+    Args:
+        units: all, by name.
+        chosen: unit → `model/way` of those that want a checkpoint; the way is unified or individual.
+        schema: the fields.
+        models: by name.
+        training: the loop's settings.
+        valid_from: microseconds since 1970, where the days begin that choose the epoch.
+        on_stage: told what begins.
+    """
+    shared: dict[str, Checkpoint] = {}
+    found = {}
+    for name, (model, _, way) in ((name, told.partition("/")) for name, told in chosen.items()):
+        own = _whole(units[name])
+
+        def made(examples: Examples, model: str = model) -> Checkpoint:
+            done = develop(models[model], schema, examples=examples, valid_from=valid_from, training=training)
+            return replace(done.checkpoint, state={})
+
+        if way == "individual":
+            on_stage(f"{model}, {name} alone, to serve")
+            checkpoint = made(own)
+        else:
+            if model not in shared:
+                on_stage(f"{model}, one for all, to serve")
+                shared[model] = made(joined([_whole(unit) for unit in units.values()]))
+            checkpoint = shared[model]
+        found[name] = levelled(checkpoint, own, days=training.level_days)
+    return found
+
+
+def levelled(checkpoint: Checkpoint, examples: Examples, *, days: int) -> Checkpoint:
+    """The same checkpoint, its probabilities at the level of the last `days` of these examples."""
+    recent = examples.where(examples.time >= int(examples.time.max()) - days * DAY)
+    logits = logits_of(checkpoint.model, Tensors(recent, checkpoint.encoder, neutral_context=True))
+    return replace(checkpoint, calibration=recentred(checkpoint.calibration, logits, recent.label, 1.0 / recent.rate))
+
+
+def _whole(unit: Unit) -> Examples:
+    return joined([unit.train, unit.valid])
