@@ -46,10 +46,11 @@ class Boosting:
         chosen = model.settings
         ranked = chosen.objective == "rank:ndcg"
         weight = np.ones(self.n) if settings.correction == "none" else 1.0 / examples.rate
-        mean = float(np.average(examples.label, weights=weight))
+        own = np.ones(self.n) if examples.weight is None else examples.weight / examples.weight.mean()
+        mean = float(np.average(examples.label, weights=weight * own))
         model.start_at(float(np.log(mean / (1.0 - mean))))
         fold = (stir(examples.group.astype(np.uint64), salt=17) % np.uint64(FOLDS)).astype(np.int64)
-        coded, folds = self._codes(encoder, examples, weight, mean=mean, fold=fold)
+        coded, folds = self._codes(encoder, examples, weight * own, mean=mean, fold=fold)
         model.get_buffer("coded").copy_(torch.from_numpy(coded[-1]))
         order = np.argsort(examples.group, kind="stable")
         if chosen.position is not None:
@@ -62,10 +63,11 @@ class Boosting:
         blocks.extra = {"label": examples.label[order]}
         if ranked:
             blocks.extra["qid"] = np.unique(examples.group, return_inverse=True)[1][order]
+            blocks.extra["weight"] = own[order]
         else:
             blocks.extra["base_margin"] = margin[order]
-            if settings.correction == "weights":
-                blocks.extra["weight"] = (weight / weight.mean())[order]
+            each = weight / weight.mean() if settings.correction == "weights" else 1.0
+            blocks.extra["weight"] = (each * own)[order]
         threads = settings.threads or torch.get_num_threads()
         self.data = _quantised(xgboost, blocks, threads)
         self.booster = xgboost.Booster(_parameters(model, settings, threads), [self.data])
@@ -163,6 +165,10 @@ class _Blocks:
         layout = self.model.layout
         item, viewer = (self.model.features(batch, side, self.coded, fold) for side in (layout.item, layout.viewer))
         extra = {name: values[rows] for name, values in self.extra.items()}
+        if "qid" in extra:
+            # A list counts as a whole: xgboost asks for one weight a list.
+            _, of = np.unique(extra["qid"], return_inverse=True)
+            extra["weight"] = np.bincount(of, extra["weight"]) / np.bincount(of)
         return {"data": (item + viewer).numpy(), "feature_types": self.kinds, **extra}
 
 

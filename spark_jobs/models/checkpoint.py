@@ -1,7 +1,8 @@
 """Checkpoints: weights as safetensors, everything else as JSON beside them; never a pickle.
 
 A folder holds `checkpoint.json`, the weights file it names, and, for a later training to go on from, a file with the
-optimiser's state. Scoring reads the first two alone.
+optimiser's state. Scoring reads the first two alone. Of the embedding table the file holds the rows that training met:
+values are several times fewer than rows, and nothing ever reads the others.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from segments.errors import ContractBroken, Refused, UsageError
@@ -20,6 +22,7 @@ from segments.hashing import hash64
 from spark_jobs.fields import FieldSchema
 from spark_jobs.models.calibration import Calibration
 from spark_jobs.models.encoding import Encoder
+from spark_jobs.models.int8_rows import holds_bytes, shrunken
 from spark_jobs.models.ranker import Ranker
 from spark_jobs.models.registry import build, model_settings
 from spark_jobs.models.settings import ModelSettings
@@ -29,6 +32,7 @@ FORMAT = 1
 SIDECAR = "checkpoint.json"
 WEIGHTS = "weights"
 OPTIMISER = "optimiser"
+BY_ROW = frozenset({"table", "codes", "scales", "coded"})  # tensors with a line for each row of the embedding table
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,9 @@ def differences(expected: FieldSchema, found: FieldSchema) -> list[str]:
 def to_parts(checkpoint: Checkpoint) -> tuple[str, bytes]:
     """(sidecar JSON, weights): two plain values that can be written or broadcast."""
     encoder = checkpoint.encoder
-    tensors = {f"network.{name}": value for name, value in checkpoint.model.state_dict().items()}
+    met = torch.from_numpy(np.flatnonzero(encoder.seen))
+    state = checkpoint.model.state_dict()
+    tensors = {f"network.{name}": value[met] if _by_row(name) else value for name, value in state.items()}
     tensors["encoder.seen"] = torch.from_numpy(np.packbits(encoder.seen))
     tensors["encoder.knots"] = torch.from_numpy(np.ascontiguousarray(encoder.knots))
     weights = packed(tensors)
@@ -83,6 +89,7 @@ def to_parts(checkpoint: Checkpoint) -> tuple[str, bytes]:
         "schema": encoder.schema.model_dump(mode="json"),
         "fingerprint": fingerprint(encoder.schema),
         "calibration": checkpoint.calibration.to_dict(),
+        "rows": "int8" if holds_bytes(checkpoint.model) else "float32",
         "weights": named(WEIGHTS, weights),
         "notes": checkpoint.notes,
     }
@@ -122,17 +129,31 @@ def from_parts(
         )
     encoder = Encoder(found)
     model = build(settings, encoder, seed=0)
+    if values.get("rows") == "int8":
+        model = shrunken(model)
     try:
         tensors = unpacked(weights, where=where)
         bits = np.unpackbits(tensors["encoder.seen"].numpy(), count=encoder.layout.table_rows)
         encoder.seen = bits.astype(np.bool_)
         encoder.knots = tensors["encoder.knots"].numpy()
         prefix = "network."
-        model.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        model.load_state_dict({k: _spread(v, encoder.seen) if _by_row(k) else v for k, v in state.items()})
     except (KeyError, RuntimeError) as error:
         raise ContractBroken("the checkpoint's weights do not fit its settings", where=where) from error
     model.eval()
     return Checkpoint(settings, encoder, model, Calibration.of(values["calibration"]), dict(values["notes"]))
+
+
+def _by_row(name: str) -> bool:
+    return name.rpartition(".")[2] in BY_ROW
+
+
+def _spread(lines: Tensor, seen: NDArray[np.bool_]) -> Tensor:
+    """Lines of the rows that training met as lines of all rows, the others zero."""
+    found = lines.new_zeros(len(seen), *lines.shape[1:])
+    found[torch.from_numpy(seen)] = lines
+    return found
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> Path:

@@ -52,7 +52,7 @@ class DeepFwFM(FwFM):
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
-        if not mode and self.prunes:
+        if not mode and self.prunes and self.sides.int8 is None:
             self.prune()
         return self
 

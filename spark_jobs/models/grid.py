@@ -83,6 +83,36 @@ class Grid:
                 self._deep(found, part.hidden, segments.hidden)
             return np.asarray(found.double().numpy())
 
+    def some(self, items: pa.Table, segments: Part, chosen: NDArray[np.bool_]) -> Doubles:
+        """Logits of chosen pairs alone, in the order of `chosen` (n items, k segments) read row by row."""
+        found = np.empty(int(chosen.sum()), dtype=np.float64)
+        done = 0
+        wanted = np.flatnonzero(chosen.any(1))
+        with torch.inference_mode():
+            for block in _spans(len(wanted), ITEMS):
+                rows = wanted[block]
+                part = self.model.item_part(encode(self.encoder, items.take(pa.array(rows))))
+                pairs = np.nonzero(chosen[rows])
+                step = 1 + BLOCK // max(self._widest, 1 if part.hidden is None else part.hidden.shape[1])
+                for piece in _spans(len(pairs[0]), step):
+                    i, s = (torch.from_numpy(side[piece]) for side in pairs)
+                    found[done : done + len(i)] = self._pairwise(part, segments, i, s).double().numpy()
+                    done += len(i)
+        return found
+
+    def _pairwise(self, items: Part, segments: Part, i: Tensor, s: Tensor) -> Tensor:
+        """Logits (m,) of items i with segments s."""
+        found = items.bias[i] + segments.bias[s]
+        if items.vector is not None and segments.vector is not None:
+            found += (items.vector[i] * segments.vector[s]).sum(1)
+        if self.tail is not None and items.hidden is not None and segments.hidden is not None:
+            hidden = items.hidden[i] + segments.hidden[s]
+            if self._first is not None:
+                scale, shift = self._first
+                hidden.mul_(scale).add_(shift)
+            found += self.tail(hidden).squeeze(1)
+        return found
+
     def _deep(self, found: Tensor, items: Tensor, segments: Tensor) -> None:
         """Adds the tail to logits (n, k), block by block."""
         n, k = found.shape

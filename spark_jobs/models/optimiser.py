@@ -39,7 +39,10 @@ class Optimiser:
         self.network, self.settings = network, settings
         self.parameters = dict(network.named_parameters())
         self.tables = {name: self.parameters[name] for name in table_names(network)}
-        self.sparse = bool(self.tables) and settings.optimizer == "rowwise_adagrad"
+        self.sparse = bool(self.tables) and settings.optimizer != "adam"
+        if settings.optimizer == "auto":
+            # A lone weight has to go far, which Adagrad's shrinking steps do not: see docs/training.md, "Measured".
+            self.sparse = any(table.shape[1] > 1 for table in self.tables.values())
         dense = [value for name, value in self.parameters.items() if not self.sparse or name not in self.tables]
         self.adam = torch.optim.Adam(dense, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
         self.rows: _Rows | None = _Rows(self.tables) if self.sparse else None

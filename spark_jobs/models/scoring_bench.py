@@ -17,21 +17,29 @@ from torch import Tensor
 
 from segments.errors import UsageError
 from spark_jobs.fields import Field, FieldSchema
+from spark_jobs.models.boosted import Boosted
 from spark_jobs.models.checkpoint import Checkpoint
 from spark_jobs.models.encoding import Encoder
+from spark_jobs.models.examples import Examples
 from spark_jobs.models.folding import pair_flops
 from spark_jobs.models.grid import ITEMS, Grid
-from spark_jobs.models.ranker import Batch
+from spark_jobs.models.int8_rows import as_bytes
+from spark_jobs.models.ranker import Batch, Ranker
 from spark_jobs.models.registry import build, model_settings
+from spark_jobs.models.settings import ModelSettings
+from spark_jobs.models.training import fit
+from spark_jobs.models.training_settings import TrainingSettings
 
 SIDE = 1536  # of the square matrices
 CHECKED = 64  # items compared with row-by-row prediction
+GROWN_FROM = 20_000  # rows that trees are grown from
 EVERY = 8  # blocks of items between two looks at the matrix product
 
 
 def bench_scoring(
-    *, items: int, segments: int, model: str, hidden: tuple[int, ...] | None = None, threads: int = 0
-) -> dict[str, object]:
+    *, items: int, segments: int, model: str, hidden: tuple[int, ...] | None = None, threads: int = 0,
+    rows: str = "float32",
+) -> dict[str, object]:  # fmt: skip
     """Scores random items × segments with a random network.
 
     Args:
@@ -40,9 +48,14 @@ def bench_scoring(
         model: kind.
         hidden: widths of the deep part; None leaves the model's default.
         threads: torch threads, 0 leaves torch's choice.
+        rows: float32, or int8: embedding rows as bytes.
 
     Returns:
-        pairs_per_second, gemm_peak_gflops, efficiency, max_abs_diff (probabilities), peak_rss_mb, and what was run.
+        pairs_per_second, gemm_peak_gflops, efficiency, max_abs_diff (probabilities, grid against row by row with the
+        same rows), peak_rss_mb, table_mb, rows_logit_diff (largest, against rows of float32), and what was run.
+
+    Raises:
+        UsageError: nothing to score, or rows that this model does not have.
     """
     if items < 1 or segments < 1:
         raise UsageError("there must be at least one item and one segment", hint="--items 100000 --segments 50")
@@ -56,7 +69,10 @@ def bench_scoring(
         for parameter in network.parameters():
             if parameter.shape and parameter.shape[0] == encoder.layout.table_rows:
                 parameter.mul_(30.0)
-    grid = Grid(Checkpoint(settings, encoder, network))
+    if isinstance(network, Boosted):
+        network = _grown(settings, encoder)
+    whole = Grid(Checkpoint(settings, encoder, network))
+    grid = Grid(as_bytes(whole.checkpoint)) if rows == "int8" else whole
     viewers = grid.segments([{f"segment_{f}": str((s * (f + 3)) % 97) for f in range(3)} for s in range(segments)])
     random = np.random.default_rng(1)
     spent, done, peak, checksum = 0.0, 0, 0.0, 0.0
@@ -80,9 +96,12 @@ def bench_scoring(
         "max_abs_diff": _largest_difference(grid, segments, random),
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         / (1024.0**2 if sys.platform == "darwin" else 1024.0),
+        "table_mb": _table_bytes(grid) / 1e6,
+        "rows_logit_diff": _rows_difference(whole, grid, random),
         "items": items,
         "segments": segments,
         "model": model,
+        "rows": rows,
         "threads": torch.get_num_threads(),
         "mean_probability": checksum / done,
     }
@@ -104,6 +123,32 @@ def _items(encoder: Encoder, n: int, random: np.random.Generator) -> Batch:
     numbers = random.standard_normal((n, len(encoder.numeric)), dtype=np.float32)
     vectors = random.standard_normal((n, 64), dtype=np.float32) * 0.1
     return Batch(torch.from_numpy(rows), torch.from_numpy(numbers), torch.from_numpy(vectors))
+
+
+def _grown(settings: ModelSettings, encoder: Encoder) -> Ranker:
+    """Trees that have been grown: untrained ones would have nothing to do."""
+    random = np.random.default_rng(2)
+    batch = _items(encoder, GROWN_FROM, random)
+    group = np.arange(GROWN_FROM) // 20
+    label = (batch.numeric[:, 0].numpy() + random.standard_normal(GROWN_FROM) > 1.0).astype(np.float64)
+    examples = Examples(
+        rows=batch.rows.numpy(), numbers=batch.numeric.numpy(), item=np.arange(GROWN_FROM),
+        vectors=batch.vectors.numpy(), label=label, rate=np.ones(GROWN_FROM), group=group, user=group, time=group,
+    )  # fmt: skip
+    return fit(settings, encoder, train=examples, valid=None, settings=TrainingSettings(epochs=1)).model
+
+
+def _table_bytes(grid: Grid) -> int:
+    """Bytes of everything that has a line for each row of the embedding table."""
+    state = grid.model.state_dict().values()
+    tables = [value for value in state if value.dim() and len(value) == grid.encoder.layout.table_rows]
+    return sum(value.numel() * value.element_size() for value in tables)
+
+
+def _rows_difference(whole: Grid, grid: Grid, random: np.random.Generator) -> float:
+    batch = _items(grid.encoder, CHECKED, random)
+    ours, theirs = (each.pairs(batch, each.segments([{}, {"segment_0": "1"}])) for each in (grid, whole))
+    return float(np.abs(ours - theirs).max())
 
 
 def _gflops(square: Tensor) -> float:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
+from spark_jobs.models.int8_rows import Int8Rows
+
 if TYPE_CHECKING:
     from spark_jobs.models.ranker import Batch, Layout, Side
 
@@ -129,15 +131,26 @@ class Sides(nn.Module):
         if linear == "weight":
             table[:, dim] = 0.0
         self.table = nn.Parameter(table)
+        self.int8: Int8Rows | None = None
+        self.spans = tuple(width for width in (dim, table.shape[1] - dim) if width)
         self.item = SideEncoder(layout.item, dim, linear=linear, pairwise=pairwise)
         self.viewer = SideEncoder(layout.viewer, dim, linear=linear, pairwise=pairwise)
         order = torch.tensor((*layout.item.rows, *layout.viewer.rows), dtype=torch.int64)
         self.register_buffer("order", order, persistent=False)
 
+    def hold_as_bytes(self) -> None:
+        """Exchanges the table for its bytes: from here on it can be read, not trained."""
+        self.int8 = Int8Rows(self.table, self.spans)
+        self.register_parameter("table", None)
+
+    def picked(self, rows: Tensor) -> Tensor:
+        """The numbers (n, C, w) of rows (n, C)."""
+        return nn.functional.embedding(rows, self.table) if self.int8 is None else self.int8(rows)
+
     def forward(self, batch: Batch) -> tuple[Seen, Seen]:
         """(item, viewer) of whole rows: one gather, so that the table's gradient is made once."""
         order = self.get_buffer("order")
-        picked = nn.functional.embedding(batch.rows.index_select(1, order), self.table)
+        picked = self.picked(batch.rows.index_select(1, order))
         item, viewer = torch.split(picked, [len(self.item.columns.rows), len(self.viewer.columns.rows)], 1)
         return self.item(item, batch), self.viewer(viewer, batch)
 
@@ -151,5 +164,5 @@ class Sides(nn.Module):
 
     def _of(self, side: SideEncoder, batch: Batch, columns: slice) -> Seen:
         rows = batch.rows.index_select(1, self.get_buffer("order")[columns])
-        found: Seen = side(nn.functional.embedding(rows, self.table), batch)
+        found: Seen = side(self.picked(rows), batch)
         return found

@@ -40,13 +40,22 @@ IDS = re.compile(r"(^|_)(id|code|key|hash)$|[a-z]id$|^(cat|c)_?\d+$")
 VIEWERS = re.compile(r"user|member|customer|household|visitor|viewer|gender|^age|occupation")
 
 
+class TabularTraining(TrainingSettings):
+    """The loop's settings with the defaults of `models fit`: ids by the hundred thousand, nothing sampled."""
+
+    epochs: int = Setting(default=10, ge=1, description="at most so many passes over the examples")
+    batch_size: int = Setting(default=4096, ge=1)
+    optimizer: Literal["adam", "rowwise_adagrad", "auto"] = "auto"
+    learning_rate: float = Setting(default=1e-3, gt=0.0)
+    patience: int = Setting(default=2, ge=1)
+    correction: Literal["offset", "weights", "none"] = "none"
+
+
 class TabularSettings(Settings):
     """A configuration of `models fit`."""
 
     model: dict[str, Any] = Setting(default={}, description="settings of the model")
-    training: TrainingSettings = TrainingSettings(
-        epochs=10, batch_size=4096, optimizer="rowwise_adagrad", learning_rate=1e-3, patience=2, correction="none"
-    )
+    training: TabularTraining = TabularTraining()
     columns: dict[str, Literal["categorical", "numeric", "ignore"]] = Setting(
         default={}, description="column → what it is; columns not named are inferred"
     )

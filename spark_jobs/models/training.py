@@ -22,6 +22,7 @@ from spark_jobs.models.course import Course
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Doubles, Examples, Tensors
 from spark_jobs.models.feed import Source, batch_size
+from spark_jobs.models.int8_rows import holds_bytes
 from spark_jobs.models.loop import Loop, torch_threads, under
 from spark_jobs.models.memory import InMemory
 from spark_jobs.models.optimiser import table_names
@@ -99,8 +100,10 @@ def continue_training(
         valid: chooses the epoch, if given; otherwise the last is kept.
 
     Raises:
-        Refused: no examples, or only one label.
+        Refused: no examples, or only one label, or the rows are bytes, for scoring alone.
     """
+    if holds_bytes(checkpoint.model):
+        raise Refused("a checkpoint whose rows are int8 is for scoring", hint="go on from the one it was made of")
     if learning_rate is not None:
         scale = learning_rate / settings.learning_rate
         rates = {"learning_rate": learning_rate, "table_rate": settings.table_rate * scale}

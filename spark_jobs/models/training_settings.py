@@ -16,11 +16,13 @@ class TrainingSettings(Settings):
     batch_size: int = Setting(
         default=8192, ge=1, description="examples a step; small data takes a hundredth of its rows"
     )
-    optimizer: Literal["adam", "rowwise_adagrad"] = Setting(
-        default="adam", description="of the embedding table; everything else is always Adam's"
+    optimizer: Literal["adam", "rowwise_adagrad", "auto"] = Setting(
+        default="adam",
+        description="of the embedding table; everything else is always Adam's. auto: row-wise Adagrad of embeddings, "
+        "Adam where a row is one weight",
     )
     learning_rate: float = Setting(default=2e-3, gt=0.0)
-    table_rate: float = Setting(default=0.02, gt=0.0, description="learning rate of the table under row-wise Adagrad")
+    table_rate: float = Setting(default=0.01, gt=0.0, description="learning rate of the table under row-wise Adagrad")
     schedule: Literal["exponential", "plateau", "cosine"] = Setting(
         default="exponential", description="how both rates fall; plateau: times 0.1 after an epoch without a gain"
     )

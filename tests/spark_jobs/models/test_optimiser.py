@@ -54,6 +54,12 @@ def test_the_rows_of_a_step_get_the_gradient_of_the_whole_table(kind: str) -> No
         assert torch.equal(found[~met], before[~met]), "rows that do not occur are not touched"
 
 
+@pytest.mark.parametrize(("kind", "sparse"), [("logistic", False), ("fm", True), ("deepfm", True)])
+def test_auto_takes_steps_by_row_where_a_row_is_an_embedding(kind: str, sparse: bool) -> None:
+    network = build(model_settings({"kind": kind}), Encoder(SCHEMA), seed=3)
+    assert Optimiser(network, TRAINING.model_copy(update={"optimizer": "auto"})).sparse is sparse
+
+
 def test_both_optimisers_recover_the_planted_world() -> None:
     test = examples(4000, seed=9)
     found = []

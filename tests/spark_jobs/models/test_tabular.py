@@ -68,6 +68,11 @@ def test_every_model_fits_without_a_group(files: dict[str, Path], model: str) ->
     assert figures["auc"] > (0.6 if model == "deepfm" else 0.52)
 
 
+def test_what_a_file_does_not_say_keeps_the_defaults_of_fit() -> None:
+    told = TabularSettings.of({"training": {"epochs": 3}}).training
+    assert (told.epochs, told.optimizer, told.table_rate, told.patience) == (3, "auto", 0.01, 2)
+
+
 def test_columns_are_inferred_by_type_and_repetition() -> None:
     n = 2000
     random = np.random.default_rng(1)
