@@ -7,7 +7,7 @@ READY  := $(VENV)/.installed
 export TZ := UTC
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types setup clean
+.PHONY: help demo test test-engines lint types setup clean
 
 help:  ## Show what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ demo: $(READY)  ## Set everything up and run the whole main job on the real inpu
 
 test: $(READY)  ## Set everything up and run the whole test suite, linters and type checks included
 	@$(BIN)/python -m pytest
+
+test-engines: $(READY)  ## The tests of the search side, on Elasticsearch 8.16.1 and OpenSearch 3.8.0 instead
+	@$(BIN)/python -m pytest -m engines tests/es_ranking
 
 lint: $(READY)  ## Format and lint
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -35,5 +38,5 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import shutil, sys; sys.exit(shutil.disk_usage(".").free < 12 * 2**30)' || { echo "error: less than 12 GB free here; the environment needs about 8 and the engine 2. Hint: free some disk" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) (about 7 GB with torch and Spark; two to four minutes the first time)" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[batch,redis,demo,dev]' || { echo "error: pip could not install the packages. Hint: look at the lines above; running make again resumes from pip's cache" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[batch,redis,opensearch,demo,dev]' || { echo "error: pip could not install the packages. Hint: look at the lines above; running make again resumes from pip's cache" >&2; exit 1; }
 	@touch $(READY)

@@ -18,12 +18,13 @@ from typing import Any
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.jdk import find_java
 from es_ranking.engine.redis_node import redis_answers, redis_url
+from es_ranking.engine.transport import PRODUCTS
 from es_ranking.publish.generation import generations, serving
 from es_ranking.schema import count_fields
 from es_ranking.scripts.store import SCRIPTS
 from segments.errors import RankingError
 
-_LIBRARIES = ("elasticsearch", "pydantic", "numpy", "redis", "pyspark", "torch")
+_LIBRARIES = ("elasticsearch", "opensearch-py", "pydantic", "numpy", "redis", "pyspark", "torch")
 _LEAST_FREE_SHARE = 0.1
 
 
@@ -101,7 +102,7 @@ def check_engine(patient: Patient) -> Iterator[Finding]:
         return
     number, health = engine.info()["version"]["number"], engine.health()
     state = {"green": "ok", "yellow": "ok"}.get(health, "error")
-    yield Finding("engine", state, f"Elasticsearch {number} at {engine.url}, {health}")
+    yield Finding("engine", state, f"{PRODUCTS[engine.product]} {number} at {engine.url}, {health}")
     disk = engine.disk()
     if disk is not None:
         short = disk.free < _LEAST_FREE_SHARE * disk.total

@@ -1,7 +1,7 @@
 """Spark writes a generation: every partition streams its documents, and sends home what became of them.
 
-Writing is idempotent (documents have ids), so a retried task and a re-run end in the same index. The engine is built
-in the worker from plain values: clients do not travel.
+Writing is idempotent (documents have ids), so a retried task and a re-run end in the same index. The engine travels
+as its configuration and connects again in the worker.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import asdict, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from es_ranking.engine.elasticsearch import ElasticsearchConfig, ElasticsearchEngine
 from es_ranking.publish.documents import WHY_COLUMNS, main_document, user_document, why_document
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.publish.switch import abort
@@ -31,7 +30,7 @@ Maker = Callable[["pa.RecordBatch"], Documents]
 
 
 def write_frame(
-    frame: DataFrame, make: Maker, *, engine: ElasticsearchConfig, target: str, settings: PublishSettings
+    frame: DataFrame, make: Maker, *, engine: Engine, target: str, settings: PublishSettings
 ) -> WriteReport:
     """Writes one document a row of the frame, partition by partition.
 
@@ -42,14 +41,13 @@ def write_frame(
     Raises:
         RankingError: what the first failing writer raised; Spark has retried it as often as it is set to.
     """
-    config, chosen = engine.to_dict(), settings.model_dump()
+    chosen = settings.model_dump()
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as arrow
 
-        connected = ElasticsearchEngine(ElasticsearchConfig(**config))
         documents = (pair for batch in batches for pair in make(batch))
-        report = write_documents(connected, target, documents, settings=PublishSettings.of(chosen))
+        report = write_documents(engine, target, documents, settings=PublishSettings.of(chosen))
         yield arrow.RecordBatch.from_pydict({"report": [json.dumps(asdict(report))]})
 
     total = WriteReport()
@@ -61,7 +59,7 @@ def write_frame(
 
 
 def write_parts(
-    parts: Sequence[tuple[DataFrame, Maker, str]], *, engine: ElasticsearchConfig, settings: PublishSettings
+    parts: Sequence[tuple[DataFrame, Maker, str]], *, engine: Engine, settings: PublishSettings
 ) -> WriteReport:
     """Writes several (frame, make, target), each as `write_frame` does; the last is the one with the ranks.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from es_ranking.engine.connect import config_of, connect
+from es_ranking.engine.connect import connect
 from es_ranking.publish.plan import PublishPlan, plan_publish
 from es_ranking.publish.switch import begin, finish
 from es_ranking.scripts.store import put_scripts
@@ -52,7 +52,7 @@ def plan_of(night: Night, engine: Engine, kind: str) -> PublishPlan:
 
 
 def _publish(night: Night, engine: Engine, kind: str) -> dict[str, object]:
-    settings, config = night.recipe.publish, config_of(opaque_id=f"es-ranking-{night.run}")
+    settings = night.recipe.publish
     tables = night.warehouse
     plan = plan_of(night, engine, kind)
     documents = document_rows(tables, night.run, kind)
@@ -65,7 +65,7 @@ def _publish(night: Night, engine: Engine, kind: str) -> dict[str, object]:
                 (_users(night), user_documents, targets.users),
                 (documents, main_documents(settings.keyword_attributes), targets.main),
             ),
-            engine=config,
+            engine=engine,
             settings=settings,
         )
         finished = finish(engine, plan, settings, report=report, figures=_figures(night, kind))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from es_ranking.engine.connect import config_of, connect
+from es_ranking.engine.connect import connect
 from es_ranking.publish.delta import delete_documents, plan_delta
 from es_ranking.publish.generation import serving
 from es_ranking.publish.switch import begin, finish
@@ -79,7 +79,6 @@ def _moved(night: Night, kind: str, before: str) -> DataFrame:
 
 def _written(night: Night, engine: Engine, kind: str, plan: PublishPlan, moved: DataFrame) -> dict[str, object]:
     tables, settings = night.warehouse, night.recipe.publish
-    config = config_of(opaque_id=f"es-ranking-{night.run}")
     gone = [row["item_id"] for row in moved.where("what = 'removed'").collect()]
     put = F.broadcast(moved.where("what <> 'removed'").select("item_id"))
     again = [row["item_id"] for row in moved.collect()]
@@ -96,7 +95,7 @@ def _written(night: Night, engine: Engine, kind: str, plan: PublishPlan, moved: 
                 (reasons, why_documents(settings.why_places), targets.why),
                 (documents, main_documents(settings.keyword_attributes), targets.main),
             ),
-            engine=config,
+            engine=engine,
             settings=settings,
         )
         return finish(engine, plan, settings, report=report).to_dict()

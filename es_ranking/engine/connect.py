@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from es_ranking.engine.contract import Engine
-from es_ranking.engine.elasticsearch import ElasticsearchConfig, ElasticsearchEngine
+from es_ranking.engine.elasticsearch import ElasticsearchTransport
 from es_ranking.engine.places import node_folder
+from es_ranking.engine.rest import RestEngine
 from es_ranking.engine.state import NodeState
-from es_ranking.engine.translate import START_HINT
+from es_ranking.engine.translate import START_HINT, translated
+from es_ranking.engine.transport import JSON, EngineConfig, NoAnswer, Request
 from segments.errors import EngineUnreachable, UsageError
 
 
 def connect(url: str | None = None, *, opaque_id: str = "es-ranking", timeout_seconds: float = 30.0) -> Engine:
     """An engine that answers: of `url`, else `ES_URL`, else `ELASTICSEARCH_URL`, else the running embedded node.
+
+    Whether it is Elasticsearch or OpenSearch it says itself; the client is chosen accordingly.
 
     Credentials come from `ES_API_KEY`, or `ES_USERNAME` and `ES_PASSWORD`; `ES_CA_CERTS` names the certificates that
     the server's must be signed by. TLS certificates are always verified.
@@ -24,17 +29,15 @@ def connect(url: str | None = None, *, opaque_id: str = "es-ranking", timeout_se
         EngineUnreachable: nothing is configured or it does not answer.
         UsageError: the URL cannot be meant.
         EngineDenied: the credentials are wrong.
+        MissingExtra: an OpenSearch answers, and its client is not installed.
     """
-    engine = ElasticsearchEngine(config_of(url, opaque_id=opaque_id, timeout_seconds=timeout_seconds))
-    engine.info()
-    return engine
+    config = config_of(url, opaque_id=opaque_id, timeout_seconds=timeout_seconds)
+    return RestEngine(replace(config, product=product_at(config)))
 
 
-def config_of(
-    url: str | None = None, *, opaque_id: str = "es-ranking", timeout_seconds: float = 30.0
-) -> ElasticsearchConfig:
-    """The configuration `connect` would use, without connecting: what is handed to workers of another process."""
-    return ElasticsearchConfig(
+def config_of(url: str | None = None, *, opaque_id: str = "es-ranking", timeout_seconds: float = 30.0) -> EngineConfig:
+    """What `url` and the environment say, before anybody was asked who listens there."""
+    return EngineConfig(
         url=_checked(url or os.environ.get("ES_URL") or os.environ.get("ELASTICSEARCH_URL") or _embedded()),
         api_key=os.environ.get("ES_API_KEY"),
         username=os.environ.get("ES_USERNAME"),
@@ -43,6 +46,27 @@ def config_of(
         timeout_seconds=timeout_seconds,
         opaque_id=opaque_id,
     )
+
+
+def product_at(config: EngineConfig) -> str:
+    """Who listens there: `elasticsearch` or `opensearch`, told by the answer to `/`.
+
+    Raises:
+        EngineUnreachable: nobody answers, or something that is no search engine; EngineDenied: as `connect`.
+    """
+    transport = ElasticsearchTransport(config)
+    try:
+        reply = transport.greeting(Request("GET", "/", {**JSON, **config.headers()}, config.timeout_seconds))
+    except NoAnswer as error:
+        raise translated(None, error, config.url) from error
+    finally:
+        transport.close()
+    if reply.status >= 300:
+        raise translated(reply.status, reply.body, config.url)
+    version = reply.body.get("version") if isinstance(reply.body, dict) else None
+    if not isinstance(version, dict) or "number" not in version:
+        raise EngineUnreachable("what answers there is neither Elasticsearch nor OpenSearch", where=config.url)
+    return "opensearch" if version.get("distribution") == "opensearch" else "elasticsearch"
 
 
 def _checked(url: str) -> str:

@@ -1,7 +1,8 @@
-"""The engine as this project needs it: plain dicts in, plain dicts out. One adapter a search engine.
+"""The engine as this project needs it: plain dicts in, plain dicts out.
 
-Everything that talks to a search engine takes an `Engine`; nothing outside the adapters imports a client library.
-Every call raises only errors of `es_ranking.engine.errors`.
+One adapter (`rest`) serves every product, over one transport a client library. Everything that talks to a search engine
+takes an `Engine`; nothing outside the transports imports a client library. Every call raises only errors of
+`es_ranking.engine.errors`.
 """
 
 from __future__ import annotations
@@ -74,6 +75,10 @@ class Engine(Protocol):
     @property
     def url(self) -> str:
         """Where it listens, without credentials: for messages."""
+
+    @property
+    def product(self) -> str:
+        """`elasticsearch` or `opensearch`."""
 
     def info(self) -> Answer:
         """Name and version of the server."""

@@ -1,259 +1,50 @@
-"""The adapter over the official Elasticsearch client (8.19, which serves 8.x and 9.x servers)."""
+"""The official Elasticsearch client (8.19, which serves 8.x and 9.x servers) as a transport."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
 
-import elasticsearch as client_library
+from elasticsearch import ApiError, ConnectionTimeout, Elasticsearch, TransportError
 
-from es_ranking.engine.contract import Answer, Body, BulkAction, BulkError, BulkResult, Disk, IndexSize, IndexState
-from es_ranking.engine.errors import IndexMissing
-from es_ranking.engine.translate import translated
+from es_ranking.engine.transport import EngineConfig, NoAnswer, Reply, Request
 
-_JSON = {"accept": "application/json", "content-type": "application/json"}
-_LINES = {"accept": "application/json", "content-type": "application/x-ndjson"}
-_BUSY = frozenset({429, 502, 503, 504})
-_PAUSES = (0.2, 0.8, 2.0)
 # The client warns of every failed try; we raise one error that says what to do.
 logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)
 
 
-@dataclass(frozen=True)
-class ElasticsearchConfig:
-    """Everything needed to connect: plain values, so that another process can build the same engine.
+class ElasticsearchTransport:
+    """`Transport` over `elasticsearch`."""
 
-    Attributes:
-        url: `http(s)://host:port`; credentials in it are not allowed, they would end in logs.
-        timeout_seconds: limit of one request.
-        opaque_id: shown in the server's slow log and task list.
-    """
+    def __init__(self, config: EngineConfig) -> None:
+        certificates: dict[str, Any] = {"ca_certs": config.ca_certs} if config.ca_certs else {}
+        self._client = Elasticsearch(config.url, max_retries=0, **certificates)
 
-    url: str
-    api_key: str | None = field(default=None, repr=False)
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    ca_certs: str | None = None
-    timeout_seconds: float = 30.0
-    opaque_id: str = "es-ranking"
-
-    def to_dict(self) -> Answer:
-        """For `ElasticsearchConfig(**values)` elsewhere. Holds the secrets: do not print it."""
-        return asdict(self)
-
-
-class ElasticsearchEngine:
-    """`Engine` over Elasticsearch. Pickles as its configuration and connects again on the other side.
-
-    Retries: only what may be repeated (reads, and writes that put the same again); bulk requests never, their caller
-    knows which actions were taken. A request that timed out is not repeated: that doubles the load that made it slow.
-    """
-
-    def __init__(self, config: ElasticsearchConfig) -> None:
-        self.config = config
-        options: dict[str, Any] = {"request_timeout": config.timeout_seconds, "max_retries": 0}
-        if config.api_key:
-            options["api_key"] = config.api_key
-        elif config.username:
-            options["basic_auth"] = (config.username, config.password or "")
-        if config.ca_certs:
-            options["ca_certs"] = config.ca_certs
-        self._client = client_library.Elasticsearch(config.url, **options)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return ElasticsearchEngine, (self.config,)
-
-    def __repr__(self) -> str:
-        return f"ElasticsearchEngine({self.url})"
-
-    @property
-    def url(self) -> str:
-        parts = urlsplit(self.config.url)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-    def info(self) -> Answer:
-        return self._once("GET", "/")
-
-    def search(self, index: str, body: Body, *, timeout_seconds: float | None = None) -> Answer:
-        return self._read("POST", f"/{_path(index)}/_search", body, timeout=timeout_seconds)
-
-    def msearch(self, searches: Sequence[tuple[str, Body]], *, timeout_seconds: float | None = None) -> list[Answer]:
-        if not searches:
-            return []
-        lines: list[Body] = []
-        for index, body in searches:
-            lines += ({"index": index}, body)
-        answer = self._read("POST", "/_msearch", lines, headers=_LINES, timeout=timeout_seconds)
-        responses: list[Answer] = answer["responses"]
-        for (index, _), response in zip(searches, responses, strict=True):
-            if "error" in response:
-                raise translated(int(response["status"]), response, index)
-        return responses
-
-    def count(self, index: str, query: Body | None = None) -> int:
-        return int(self._read("POST", f"/{_path(index)}/_count", {"query": query} if query else None)["count"])
-
-    def get(self, index: str, doc_id: str) -> dict[str, Any] | None:
+    def send(self, request: Request) -> Reply:
+        client = self._client.options(request_timeout=request.timeout_seconds)
         try:
-            answer = self._read("GET", f"/{_path(index)}/_doc/{_path(doc_id)}")
-        except IndexMissing:
-            # A missing document answers 404 as well; only a missing index is worth an error.
-            if self.exists(index):
-                return None
-            raise
-        return dict(answer["_source"])
+            answer = client.perform_request(
+                request.method, request.path, params=request.params, headers=request.headers, body=request.body
+            )
+        except ApiError as error:
+            return Reply(error.meta.status, error.body)
+        except TransportError as error:
+            raise _no_answer(error) from error
+        return Reply(answer.meta.status, answer.body)
 
-    def mget(self, index: str, ids: Sequence[str], *, source: Sequence[str] | None = None) -> list[Answer | None]:
-        if not ids:
-            return []
-        params = {"_source_includes": ",".join(source)} if source is not None else {}
-        answer = self._read("POST", f"/{_path(index)}/_mget", {"ids": list(ids)}, params=params)
-        return [document.get("_source") if document.get("found") else None for document in answer["docs"]]
-
-    def bulk(self, actions: Iterable[BulkAction], *, refresh: bool = False, require_alias: bool = False) -> BulkResult:
-        lines: list[Body | bytes] = []
-        ids: list[str | None] = []
-        for action in actions:
-            target = {"_index": action.index} if action.id is None else {"_index": action.index, "_id": action.id}
-            lines.append({action.op: target})
-            if action.document is not None:
-                lines.append(action.document)
-            ids.append(action.id)
-        if not ids:
-            return BulkResult(done=0)
-        params = {"refresh": "true"} if refresh else {}
-        if require_alias:
-            params["require_alias"] = "true"
-        timeout = max(120.0, self.config.timeout_seconds)
-        answer = self._once("POST", "/_bulk", lines, params=params, headers=_LINES, timeout=timeout)
-        if not answer["errors"]:
-            return BulkResult(done=len(ids))
-        errors = []
-        for position, item in enumerate(answer["items"]):
-            (outcome,) = item.values()
-            if "error" in outcome:
-                reason = f"{outcome['error'].get('type')}: {outcome['error'].get('reason')}"
-                errors.append(BulkError(position, ids[position], int(outcome["status"]), reason))
-        return BulkResult(done=len(ids) - len(errors), errors=tuple(errors))
-
-    def create_index(self, index: str, body: Body) -> None:
-        self._once("PUT", f"/{_path(index)}", body)
-
-    def clone_index(self, source: str, target: str, body: Body) -> None:
-        settings = {**body.get("settings", {}), "index.blocks.write": None}
-        limit = max(120.0, self.config.timeout_seconds)
-        self._once("PUT", f"/{_path(source)}/_clone/{_path(target)}", {**body, "settings": settings}, timeout=limit)
-
-    def delete_index(self, index: str, *, missing_ok: bool = False) -> None:
-        if any(sign in index for sign in "*,?") or index == "_all":
-            raise ValueError(f"delete one index by its own name, not {index!r}")
+    def greeting(self, request: Request) -> Reply:
+        """As `send`, below the client's own product check: whoever listens there may say who he is."""
         try:
-            self._once("DELETE", f"/{_path(index)}")
-        except IndexMissing:
-            if not missing_ok:
-                raise
-
-    def exists(self, index: str) -> bool:
-        return bool(self._call("HEAD", f"/{_path(index)}", missing_ok=True, repeatable=True).meta.status == 200)
-
-    def indices(self, pattern: str) -> list[IndexState]:
-        params = {"ignore_unavailable": "true", "allow_no_indices": "true", "flat_settings": "true"}
-        found = self._read("GET", f"/{_path(pattern)}", params=params)
-        return [
-            IndexState(name, state.get("aliases", {}), state.get("mappings", {}), state.get("settings", {}))
-            for name, state in sorted(found.items())
-        ]
-
-    def get_mapping(self, index: str) -> Answer:
-        found = self._read("GET", f"/{_path(index)}/_mapping")
-        return dict(found[min(found)]["mappings"])
-
-    def put_mapping(self, index: str, mapping: Body) -> None:
-        self._read("PUT", f"/{_path(index)}/_mapping", mapping)
-
-    def put_settings(self, index: str, settings: Body) -> None:
-        self._read("PUT", f"/{_path(index)}/_settings", settings)
-
-    def get_alias(self, alias: str) -> list[str]:
-        response = self._call("GET", f"/_alias/{_path(alias)}", missing_ok=True, repeatable=True)
-        return sorted(response.body) if response.meta.status == 200 else []
-
-    def update_aliases(self, actions: Sequence[Body]) -> None:
-        self._once("POST", "/_aliases", {"actions": list(actions)})
-
-    def refresh(self, index: str) -> None:
-        self._read("POST", f"/{_path(index)}/_refresh", timeout=max(120.0, self.config.timeout_seconds))
-
-    def put_script(self, script_id: str, source: str, *, lang: str = "painless") -> None:
-        self._read("PUT", f"/_scripts/{_path(script_id)}", {"script": {"lang": lang, "source": source}})
-
-    def get_script(self, script_id: str) -> str | None:
-        response = self._call("GET", f"/_scripts/{_path(script_id)}", missing_ok=True, repeatable=True)
-        return str(response.body["script"]["source"]) if response.meta.status == 200 else None
-
-    def size(self, index: str) -> IndexSize:
-        primaries = self._read("GET", f"/{_path(index)}/_stats/docs,store")["_all"]["primaries"]
-        return IndexSize(int(primaries["docs"]["count"]), int(primaries["store"]["size_in_bytes"]))
-
-    def disk(self) -> Disk | None:
-        nodes = self._read("GET", "/_nodes/stats/fs")["nodes"].values()
-        spaces = [node["fs"]["total"] for node in nodes if node.get("fs", {}).get("total", {}).get("total_in_bytes")]
-        if not spaces:
-            return None
-        least = min(spaces, key=lambda space: space["available_in_bytes"])
-        return Disk(free=int(least["available_in_bytes"]), total=int(least["total_in_bytes"]))
-
-    def health(self, index: str | None = None, *, wait_for: str | None = None, timeout_seconds: float = 30.0) -> str:
-        params = {"wait_for_status": wait_for, "timeout": f"{timeout_seconds:g}s"} if wait_for else {}
-        path = "/_cluster/health" + (f"/{_path(index)}" if index else "")
-        response = self._call("GET", path, params=params, timeout=timeout_seconds + 5.0, late_ok=True)
-        return str(response.body["status"])
+            answer = self._client.transport.perform_request(
+                request.method, request.path, headers=request.headers, request_timeout=request.timeout_seconds
+            )
+        except TransportError as error:
+            raise _no_answer(error) from error
+        return Reply(answer.meta.status, answer.body)
 
     def close(self) -> None:
         self._client.close()
 
-    def _read(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
-        """A call that may be repeated: it changes nothing, or the same again."""
-        return dict(self._call(method, path, body, repeatable=True, **options).body or {})
 
-    def _once(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
-        """A call that is sent once: when its answer is lost, only the caller can tell what it means."""
-        return dict(self._call(method, path, body, **options).body or {})
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        params: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] = _JSON,
-        timeout: float | None = None,
-        repeatable: bool = False,
-        missing_ok: bool = False,
-        late_ok: bool = False,
-    ) -> Any:
-        client = self._client.options(
-            request_timeout=timeout or self.config.timeout_seconds,
-            ignore_status=[*([404] if missing_ok else []), *([408] if late_ok else [])],
-            opaque_id=self.config.opaque_id,
-        )
-        for pause in (*(_PAUSES if repeatable else ()), None):
-            try:
-                return client.perform_request(method, path, params=params, headers=headers, body=body)
-            except client_library.ApiError as error:
-                if pause is None or error.meta.status not in _BUSY:
-                    raise translated(error.meta.status, error.body, path.strip("/")) from error
-            except client_library.TransportError as error:
-                if pause is None or isinstance(error, client_library.ConnectionTimeout):
-                    raise translated(None, error, self.url) from error
-            time.sleep(pause)
-        raise AssertionError("unreachable: the last try returns or raises")
-
-
-def _path(name: str) -> str:
-    return quote(name, safe=",*")
+def _no_answer(error: TransportError) -> NoAnswer:
+    return NoAnswer(str(error), late=isinstance(error, ConnectionTimeout))

@@ -1,4 +1,4 @@
-"""Finds a JDK new enough for the engine, wherever it was installed: the `java` on the PATH is often an older one."""
+"""Finds a JDK that the engine runs on, wherever it was installed: the `java` on the PATH is often an older one."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ from glob import glob
 from pathlib import Path
 
 from segments.errors import UsageError
-
-MINIMUM = 21
-# The newest release the engine's build was made for: a later one is used only when there is no other.
-TRIED_TO = 25
 
 _FOLDERS = (
     "/usr/lib/jvm/*",
@@ -33,6 +29,29 @@ _FOLDERS = (
 
 
 @dataclass(frozen=True)
+class JavaRange:
+    """The feature releases a server runs on.
+
+    Attributes:
+        newest: the newest its build was made for.
+        later: whether a newer one is used when there is no other.
+    """
+
+    oldest: int = 21
+    newest: int = 25
+    later: bool = True
+
+    def __contains__(self, release: int) -> bool:
+        return self.oldest <= release and (self.later or release <= self.newest)
+
+    def __str__(self) -> str:
+        return f"{self.oldest} or newer" if self.later else f"{self.oldest} to {self.newest}"
+
+
+USUAL = JavaRange()
+
+
+@dataclass(frozen=True)
 class Java:
     """A Java home and its feature release."""
 
@@ -44,35 +63,36 @@ class Java:
         return self.home / "bin" / "java"
 
 
-def find_java(*, minimum: int = MINIMUM, also: Iterable[Path] = ()) -> Java:
+def find_java(needed: JavaRange = USUAL, *, also: Iterable[Path] = ()) -> Java:
     """The Java to start the engine with: `ES_JAVA_HOME` if set, else the best of `JAVA_HOME`, PATH and usual folders.
 
     Args:
+        needed: what the server runs on.
         also: more homes to look at, such as one that came with the engine.
 
     Raises:
-        UsageError: `ES_JAVA_HOME` is not a new enough Java, or none was found; says which ones were.
+        UsageError: `ES_JAVA_HOME` is no Java the engine runs on, or none was found; says which ones were.
     """
     own = os.environ.get("ES_JAVA_HOME")
     if own:
         java = java_at(Path(own))
-        if java is None or java.release < minimum:
+        if java is None or java.release not in needed:
             found = "no Java" if java is None else f"Java {java.release}"
             raise UsageError(
-                f"ES_JAVA_HOME holds {found}, the engine needs {minimum} or newer",
+                f"ES_JAVA_HOME holds {found}, the engine needs {needed}",
                 where=own,
                 hint="correct ES_JAVA_HOME, or unset it and the usual folders are searched",
             )
         return java
     found_here = {java.home.resolve(): java for java in (java_at(home) for home in (*also, *_homes())) if java}
-    fit = [java for java in found_here.values() if java.release >= minimum]
+    fit = [java for java in found_here.values() if java.release in needed]
     if not fit:
         told = ", ".join(f"Java {java.release} in {java.home}" for java in found_here.values()) or "no Java at all"
         raise UsageError(
-            f"the engine needs a JDK {minimum} or newer; found {told}",
-            hint=f"install one (such as the package openjdk-{minimum}-jdk) or set ES_JAVA_HOME",
+            f"the engine needs a JDK {needed}; found {told}",
+            hint=f"install one (such as the package openjdk-{needed.oldest}-jdk) or set ES_JAVA_HOME",
         )
-    tried = [java for java in fit if java.release <= TRIED_TO]
+    tried = [java for java in fit if java.release <= needed.newest]
     return max(tried, key=lambda java: java.release) if tried else min(fit, key=lambda java: java.release)
 
 

@@ -1,4 +1,4 @@
-"""The embedded Elasticsearch: a real node on loopback, for development, tests and the demo. Never for production.
+"""The embedded search engine: a real node on loopback, for development, tests and the demo. Never for production.
 
 Started as a process of its own session, known by its process id and birth, stopped by exactly that; several nodes can
 run side by side, each under its own name.
@@ -7,6 +7,7 @@ run side by side, each under its own name.
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import re
@@ -15,15 +16,19 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from es_ranking.engine.bundle import VERSION, ensure_server
+from es_ranking.engine.bundle import ensure_server
 from es_ranking.engine.jdk import find_java
-from es_ranking.engine.launch import configure, launch_command, launch_environment, version_of
+from es_ranking.engine.launch import Launch, cluster_of, environment
+from es_ranking.engine.launch_elasticsearch import version_of
 from es_ranking.engine.places import DEFAULT_NODE, node_folder
+from es_ranking.engine.releases import Release, release_of
 from es_ranking.engine.state import NodeState, born
+from es_ranking.engine.transport import PRODUCTS
 from es_ranking.engine.unprivileged import Identity, identity, reachable, reachable_copy, shared_folder
 from segments.errors import EngineUnreachable, UsageError
 from segments.hashing import hash64
@@ -37,6 +42,8 @@ _HEAP = re.compile(r"[1-9][0-9]*[mg]")
 def start_node(
     name: str = DEFAULT_NODE,
     *,
+    product: str | None = None,
+    version: str | None = None,
     port: int | None = None,
     heap: str = "512m",
     es_home: Path | None = None,
@@ -45,12 +52,14 @@ def start_node(
     """Starts the named node and waits until it answers; a node that runs already is returned as it is.
 
     Args:
+        product, version: one of `es_ranking.engine.releases`; without a version the product's first.
         port: HTTP port on 127.0.0.1; a free one without it.
         heap: such as `512m` or `2g`.
-        es_home: any unpacked Elasticsearch instead of the cached one (fetched on first use).
+        es_home: any unpacked Elasticsearch instead of a cached server (fetched on first use).
 
     Raises:
-        UsageError: bad name, heap, port in use, no JDK, no Elasticsearch at `es_home`.
+        UsageError: bad name, heap, port in use, no such server, another one runs under the name, no JDK, no
+            Elasticsearch at `es_home`.
         Refused: no disk space.
         ContractBroken: the download is broken.
         EngineUnreachable: it did not come up; says what its log says.
@@ -59,19 +68,35 @@ def start_node(
         raise UsageError(f"a node's name has lower-case letters, digits and hyphens, not {name!r}")
     if not _HEAP.fullmatch(heap):
         raise UsageError(f"heap must look like 512m or 2g, not {heap!r}")
+    release = release_of(product, version)
+    if es_home is not None:
+        if product or version:
+            raise UsageError("an unpacked server has its own product and version", where=str(es_home))
+        release = replace(release, version=_version_at(es_home))
     folder = node_folder(name)
     folder.mkdir(parents=True, exist_ok=True)
     with _one_starter(folder):
         state = NodeState.read(folder)
         if state is not None and state.running():
-            _wait(state, wait_seconds=wait_seconds)
+            if (product or version) and (state.product, state.version) != (release.product, release.version):
+                raise UsageError(
+                    f"the node {name} runs {PRODUCTS.get(state.product, "something")} {state.version}",
+                    hint="stop it, or choose another --name",
+                )
+            _wait(name, state, wait_seconds=wait_seconds)
             return state
         NodeState.forget(folder)  # of a process that is gone
-        java = find_java(also=[es_home / "jdk"] if es_home else [])
-        server = _checked_home(es_home) if es_home else ensure_server(java=java.binary)
-        return _start(
-            name, folder, server=server, java=java.home, port=free_port(port), heap=heap, wait_seconds=wait_seconds
-        )
+        java = find_java(release.java, also=[es_home / "jdk"] if es_home else [])
+        server = es_home.absolute() if es_home else ensure_server(release, java=java.binary)
+        port = free_port(port, among=release.launcher.PORTS)
+        state = _start(name, folder, release, server=server, java=java.home, port=port, heap=heap)
+        try:
+            _wait(name, state, wait_seconds=wait_seconds)
+        except BaseException:
+            state.stop(patience_seconds=5.0)
+            NodeState.forget(folder)
+            raise
+        return state
 
 
 def stop_node(name: str = DEFAULT_NODE) -> bool:
@@ -97,37 +122,37 @@ def remove_node(name: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def answers(url: str, *, timeout_seconds: float = 2.0) -> bool:
-    """Whether a search engine answers there."""
+def answers(url: str, *, cluster: str | None = None, timeout_seconds: float = 2.0) -> bool:
+    """Whether a search engine answers there, that of the named cluster if one is named."""
     # A proxy of the environment knows nothing of our loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{url}/_cluster/health?wait_for_status=yellow&timeout=1s", timeout=timeout_seconds) as told:
-            return bool(told.status == 200)
-    except (OSError, ValueError):
+            return bool(told.status == 200) and cluster in {None, json.load(told)["cluster_name"]}
+    except (OSError, ValueError, LookupError):
         return False
 
 
-def _start(
-    name: str, folder: Path, *, server: Path, java: Path, port: int, heap: str, wait_seconds: float
-) -> NodeState:
+def _start(name: str, folder: Path, release: Release, *, server: Path, java: Path, port: int, heap: str) -> NodeState:
     who = identity()
     if not reachable(java / "bin" / "java", who):
         raise UsageError(
             "the engine does not run as root, and the user `nobody` cannot reach this JDK", where=str(java)
         )
-    data = _data_folder(name, folder, who)
-    server = reachable_copy(server, who)
-    configure(data, server=server, name=name, port=port, heap=heap)
+    # Another server's data is nothing it could read: each has a folder of its own under the node's.
+    home = _data_folder(name, folder, who)
+    data = home / release.id
+    launch = Launch(name, reachable_copy(server, who), data, java, port, heap)
+    release.launcher.configure(launch)
     if who is not None:
-        for path in (data, *data.rglob("*")):
+        for path in (home, *home.rglob("*")):
             os.chown(path, who.uid, who.gid, follow_symlinks=False)
-    log.info("starting Elasticsearch %s on port %d (heap %s)", version_of(server) or VERSION, port, heap)
+    log.info("starting %s %s on port %d (heap %s)", PRODUCTS[release.product], release.version, port, heap)
     with (data / "logs" / "console.log").open("wb") as console:
         process = subprocess.Popen(
-            launch_command(server, data=data, java=java),
-            env=launch_environment(data, server=server, java=java),
-            cwd=server,
+            release.launcher.command(launch),
+            env=environment(launch),
+            cwd=launch.server,
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=subprocess.STDOUT,
@@ -138,22 +163,16 @@ def _start(
         )
     state = NodeState(
         url=f"http://127.0.0.1:{port}", pid=process.pid, born=born(process.pid) or "", folder=str(data),
-        version=version_of(server) or VERSION,
+        version=release.version, product=release.product,
     )  # fmt: skip
-    try:
-        # Written at once: a start that is interrupted leaves a node that `stop` knows.
-        state.write(folder)
-        _wait(state, wait_seconds=wait_seconds)
-    except BaseException:
-        state.stop(patience_seconds=5.0)
-        NodeState.forget(folder)
-        raise
+    # Written at once: a start that is interrupted leaves a node that `stop` knows.
+    state.write(folder)
     return state
 
 
-def _wait(state: NodeState, *, wait_seconds: float) -> None:
+def _wait(name: str, state: NodeState, *, wait_seconds: float) -> None:
     began = time.monotonic()
-    while not answers(state.url):
+    while not answers(state.url, cluster=cluster_of(name)):
         if not state.running():
             raise EngineUnreachable(
                 f"the node ended while starting: {_last_words(Path(state.folder))}", where=state.folder
@@ -182,25 +201,30 @@ def _place(folder: Path, name: str) -> str:
     return f"{name}-{hash64(str(folder)):016x}"
 
 
-def _checked_home(es_home: Path) -> Path:
+def _version_at(es_home: Path) -> str:
     if not (es_home / "lib").is_dir() or not (es_home / "config").is_dir():
         raise UsageError("no unpacked Elasticsearch lies there (no lib and config folders)", where=str(es_home))
-    return es_home.absolute()
+    return version_of(es_home) or "unknown"
 
 
-def free_port(wanted: int | None = None) -> int:
-    """The wanted port of 127.0.0.1 if nobody listens there, or any free one.
+def free_port(wanted: int | None = None, *, among: Iterable[int] = ()) -> int:
+    """The wanted port of 127.0.0.1 if nobody listens there, or the first free one among some, or any.
 
     Raises:
-        UsageError: somebody listens there.
+        UsageError: somebody listens there, or the wanted one is not among them.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted or 0))
-        except OSError as error:
-            raise UsageError(f"port {wanted} is in use", hint="choose another with --port, or none") from error
-        return int(probe.getsockname()[1])
+    choices = list(among)
+    if wanted and choices and wanted not in choices:
+        raise UsageError(f"this engine listens on ports {choices[0]} to {choices[-1]} only, not {wanted}")
+    for port in [wanted] if wanted else choices or [0]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise UsageError(f"port {wanted} is in use" if wanted else "no port is free", hint="choose another with --port")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ class NodeState:
     Attributes:
         born: when the process began, as the system tells it: tells our process from a later one with the same id.
         folder: where its data lies.
+        product: which search engine; nothing for Redis.
     """
 
     url: str
@@ -27,6 +28,7 @@ class NodeState:
     born: str
     folder: str
     version: str = ""
+    product: str = ""
 
     FILE = "state.json"
 

@@ -7,7 +7,6 @@ import socket
 import pytest
 
 from es_ranking.engine.connect import config_of, connect
-from es_ranking.engine.elasticsearch import ElasticsearchConfig, ElasticsearchEngine
 from es_ranking.engine.errors import (
     Conflict,
     EngineBusy,
@@ -17,7 +16,9 @@ from es_ranking.engine.errors import (
     IndexMissing,
     RequestTooLarge,
 )
+from es_ranking.engine.rest import RestEngine
 from es_ranking.engine.translate import translated
+from es_ranking.engine.transport import EngineConfig, Request
 from segments.errors import UsageError
 from tests.contracts.engine import EngineContract
 
@@ -64,8 +65,9 @@ def test_the_environment_says_where_and_who(bare: pytest.MonkeyPatch) -> None:
 
 
 def test_secrets_are_never_shown() -> None:
-    config = ElasticsearchConfig("http://127.0.0.1:9200", api_key="secret-key", password="secret-word")
-    assert "secret" not in repr(config) + repr(ElasticsearchEngine(config))
+    config = EngineConfig("http://127.0.0.1:9200", api_key="secret-key", password="secret-word")
+    asked = Request("GET", "/", config.headers(), 1.0)
+    assert "secret" not in repr(config) + repr(RestEngine(config)) + repr(asked)
 
 
 @pytest.mark.parametrize("url", ["localhost:9200", "ftp://localhost", "http://", "http://host:port"])

@@ -43,6 +43,15 @@ def test_a_release_the_engine_was_tried_with_is_preferred(machine: Path) -> None
     assert jdk.find_java().release == 25
 
 
+def test_a_server_that_does_not_run_on_later_ones_gets_an_older(machine: Path) -> None:
+    needed = jdk.JavaRange(17, 23, later=False)
+    make_java(machine / "25", 25)
+    with pytest.raises(UsageError, match="needs a JDK 17 to 23; found Java 25"):
+        jdk.find_java(needed)
+    make_java(machine / "17", 17)
+    assert jdk.find_java(needed).release == 17
+
+
 def test_a_newer_one_is_better_than_none(machine: Path) -> None:
     make_java(machine / "99", 99, tells=False)
     assert jdk.find_java().release == 99

@@ -12,15 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from es_ranking.engine import launch, unprivileged
+from es_ranking.engine import launch, launch_elasticsearch, launch_opensearch, unprivileged
 from es_ranking.engine.connect import connect
-from es_ranking.engine.node import node_state, remove_node, start_node, stop_node
+from es_ranking.engine.node import free_port, node_state, remove_node, start_node, stop_node
 from es_ranking.engine.places import node_folder
 from es_ranking.engine.redis_node import redis_answers, redis_state, start_redis, stop_redis
+from es_ranking.engine.releases import RELEASES, Release
 from es_ranking.engine.state import NodeState, born
 from es_ranking.engine.unprivileged import Identity, identity, reachable, reachable_copy
 from segments.errors import EngineUnreachable, UsageError
+from tests.conftest import NODES
 
 
 @pytest.fixture
@@ -31,10 +34,17 @@ def name() -> Iterator[str]:
     remove_node(f"{name}-2")
 
 
-def test_a_life(name: str) -> None:
-    state = start_node(name, heap="256m")
+@pytest.mark.parametrize("release", NODES)
+def test_a_life(name: str, release: Release) -> None:
+    state = start_node(name, product=release.product, version=release.version, heap="256m")
     assert start_node(name) == state
-    assert connect(state.url).info()["cluster_name"] == f"es-ranking-{name}"
+    engine = connect(state.url)
+    assert engine.product == state.product == release.product
+    told = engine.info()
+    assert (told["cluster_name"], told["version"]["number"]) == (f"es-ranking-{name}", release.version)
+    other = next(one for one in RELEASES if one is not release)
+    with pytest.raises(UsageError, match=f"the node {name} runs .* {release.version}"):
+        start_node(name, product=other.product, version=other.version)
     if os.geteuid() == 0:
         assert Path(f"/proc/{state.pid}").stat().st_uid != 0
     with pytest.raises(UsageError, match="is in use"):
@@ -102,23 +112,47 @@ def test_what_cannot_be_meant(wrong: dict[str, str], says: str) -> None:
 def test_no_elasticsearch_there(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no unpacked Elasticsearch"):
         start_node(name, es_home=tmp_path)
+    with pytest.raises(UsageError, match="its own product"):
+        start_node(name, es_home=tmp_path, version="8.16.1")
 
 
-def test_the_settings_keep_it_on_this_machine(tmp_path: Path) -> None:
-    settings = launch.settings_of(tmp_path, name="n", port=9201)
+@pytest.mark.parametrize("launcher", [launch_elasticsearch, launch_opensearch])
+def test_the_settings_keep_it_on_this_machine(tmp_path: Path, launcher: launch.Launcher) -> None:
+    shipped = tmp_path / "server" / "config"
+    shipped.mkdir(parents=True)
+    for file in ("jvm.options", "log4j2.properties"):
+        (shipped / file).write_text("", encoding="utf-8")
+    start = launch.Launch("n", tmp_path / "server", tmp_path / "data", tmp_path / "jdk", 9215, "512m")
+    launcher.configure(start)
+    (file,) = (tmp_path / "data" / "config").glob("*search.yml")
+    settings = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert {settings["http.host"], settings["transport.host"]} == {"127.0.0.1"}
-    assert settings["http.port"] == 9201
+    assert settings["discovery.type"] == "single-node"
+    assert launcher.command(start)[0] == str(tmp_path / "jdk" / "bin" / "java")
+
+
+def test_a_port_the_server_can_listen_on() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert free_port(among=[port, port + 1]) != port
+        with pytest.raises(UsageError, match="no port is free"):
+            free_port(among=[port])
+        with pytest.raises(UsageError, match="is in use"):
+            free_port(port)
+    with pytest.raises(UsageError, match="ports 9210 to 9299 only"):
+        free_port(9300, among=launch_opensearch.PORTS)
 
 
 def test_our_heap_replaces_the_shipped_one() -> None:
     shipped = "# a comment\n-Xms4g\n-Xmx4g\n-XX:+UseG1GC\n-XX:HeapDumpPath=data\n-Xlog:gc*:file=gc.log\n"
-    assert launch.jvm_options(shipped, "512m") == "-XX:+UseG1GC\n-Xms512m\n-Xmx512m\n"
+    assert launch_elasticsearch.jvm_options(shipped, "512m") == "-XX:+UseG1GC\n-Xms512m\n-Xmx512m\n"
 
 
 def test_secrets_do_not_travel_into_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ES_PASSWORD", "secret")
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dsurprise=1")
-    environment = launch.launch_environment(tmp_path, server=tmp_path, java=tmp_path)
+    environment = launch.environment(launch.Launch("n", tmp_path, tmp_path, tmp_path, 1, "512m"))
     assert not {"ES_PASSWORD", "JAVA_TOOL_OPTIONS"} & set(environment)
 
 

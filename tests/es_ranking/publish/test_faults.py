@@ -125,7 +125,7 @@ def test_killed(engine: Engine, engine_url: str, index_name: str, published: Pub
     code = f"""
         import os, signal
         from es_ranking.engine.connect import connect
-        from es_ranking.engine.elasticsearch import ElasticsearchEngine as E
+        from es_ranking.engine.rest import RestEngine as E
         from es_ranking.publish.locally import publish
         from tests.es_ranking.publish.shop import SETTINGS, documents, plan_for, users
 

@@ -1,0 +1,86 @@
+"""The door to a search engine: one request, one reply. Each client library is one of these, and nothing more."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+PRODUCTS = {"elasticsearch": "Elasticsearch", "opensearch": "OpenSearch"}
+JSON = {"accept": "application/json", "content-type": "application/json"}
+LINES = {"accept": "application/json", "content-type": "application/x-ndjson"}
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Everything needed to connect: plain values, so that another process can build the same engine.
+
+    Attributes:
+        url: `http(s)://host:port`; credentials in it are not allowed, they would end in logs.
+        ca_certs: file with the certificates that the server's must be signed by.
+        timeout_seconds: limit of one request.
+        opaque_id: shown in the server's slow log and task list.
+        product: `elasticsearch` or `opensearch`: which client speaks to it.
+    """
+
+    url: str
+    api_key: str | None = field(default=None, repr=False)
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_certs: str | None = None
+    timeout_seconds: float = 30.0
+    opaque_id: str = "es-ranking"
+    product: str = "elasticsearch"
+
+    def headers(self) -> dict[str, str]:
+        """Who asks, and on whose behalf: what every request carries. Holds the secrets: do not print it."""
+        found = {"x-opaque-id": self.opaque_id}
+        if self.api_key:
+            found["authorization"] = f"ApiKey {self.api_key}"
+        elif self.username:
+            pair = b64encode(f"{self.username}:{self.password or ''}".encode()).decode("ascii")
+            found["authorization"] = f"Basic {pair}"
+        return found
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request; a body that is a list goes as lines, of which bytes are JSON already."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)  # they hold the secrets
+    timeout_seconds: float
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | list[Mapping[str, Any] | bytes] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A status and its body, as far as the client could read it."""
+
+    status: int
+    body: Any
+
+
+class NoAnswer(Exception):
+    """No reply came: nobody listens, the connection was cut, or (`late`) the time ran out."""
+
+    def __init__(self, why: str, *, late: bool) -> None:
+        super().__init__(why)
+        self.late = late
+
+
+class Transport(Protocol):
+    """One client library. It sends once and judges nothing: statuses, retries and errors are the engine's business."""
+
+    def send(self, request: Request) -> Reply:
+        """Sends it.
+
+        Raises:
+            NoAnswer: no reply came.
+        """
+
+    def close(self) -> None:
+        """Closes the connections."""
