@@ -80,7 +80,7 @@ def start_node(
         if state is not None and state.running():
             if (product or version) and (state.product, state.version) != (release.product, release.version):
                 raise UsageError(
-                    f"the node {name} runs {PRODUCTS.get(state.product, "something")} {state.version}",
+                    f"the node {name} runs {PRODUCTS.get(state.product, 'something')} {state.version}",
                     hint="stop it, or choose another --name",
                 )
             _wait(name, state, wait_seconds=wait_seconds)
