@@ -46,7 +46,7 @@ def record(
     from es_ranking.actions.contract import Action
 
     if user is None:
-        batch = list(_lines(sys.stdin))
+        batch = list(read_actions(sys.stdin))
     elif item is None or kind is None:
         raise UsageError("an action needs --user, --item and --kind")
     else:
@@ -99,7 +99,8 @@ def _store() -> ActionStore:
     return store
 
 
-def _lines(lines: Iterable[str]) -> Iterator[Action]:
+def read_actions(lines: Iterable[str]) -> Iterator[Action]:
+    """Actions from JSON lines; a line that is none breaks the contract and is named."""
     from es_ranking.actions.contract import Action
 
     for number, line in enumerate(lines, start=1):

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli import models_continual, models_look, models_many, models_serving
+from cli import models_continual, models_look, models_many, models_personal, models_serving
 from cli.models_run import night_of, run_options, trial_of
 from cli.output import emit, output_option, stderr
 from spark_jobs.models.registry import MODELS
@@ -27,7 +27,7 @@ def group() -> None:
 
 for command in (models_many.sweep, models_many.ablate, models_many.compare, models_look.importance,
                 models_look.collisions, models_look.choose, models_serving.listed, models_serving.promote,
-                models_serving.demote, models_continual.continual):  # fmt: skip
+                models_serving.demote, models_continual.continual, models_personal.personal):  # fmt: skip
     group.add_command(command)
 
 

@@ -9,7 +9,8 @@ from segments.errors import UsageError
 from spark_jobs.night import Night, Step, run_step
 
 # Events, items and users become ranks in the index.
-NIGHTLY = ("ingest", "fit_segments", "build_examples", "train", "score", "explore", "filter_lures", "publish")
+NIGHTLY = ("ingest", "fit_segments", "build_examples", "train", "embed", "score", "explore", "filter_lures",
+           "publish")  # fmt: skip
 # What came since the night: the model on the last hours, ranks of what is new, back, changed or gone.
 HOURLY = ("catch_up", "build_examples", "update_models", "score", "explore", "carry_over", "filter_lures",
           "publish_changes")  # fmt: skip
@@ -17,7 +18,7 @@ HOURLY = ("catch_up", "build_examples", "update_models", "score", "explore", "ca
 JUDGE = ("outcomes", "evaluate")
 # What people look at.
 SHOW = ("showcase", "report")
-STEPS = tuple(dict.fromkeys((*NIGHTLY, *HOURLY, *JUDGE, *SHOW, "train_personal")))
+STEPS = tuple(dict.fromkeys((*NIGHTLY, *HOURLY, *JUDGE, *SHOW, "load_tastes", "train_personal")))
 
 
 def step_named(name: str) -> Step:

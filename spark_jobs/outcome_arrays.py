@@ -107,7 +107,7 @@ def read_outcomes(tables: Warehouse, run: str, *, as_of: datetime, kind: str) ->
     return Outcomes(
         kind, all_items, [str(user) for user in users], arrays, visit_user, item_class, classes, int(known.size),
         _product_rate(counts.where(F.col("period_end") <= clock(as_of)), all_items),
-        _segments(current_segments(tables.read("user_segments", run), as_of)),
+        by_user(current_segments(tables.read("user_segments", run), as_of)),
     )  # fmt: skip
 
 
@@ -180,7 +180,8 @@ def _product_rate(counts: DataFrame, items: NDArray[Any]) -> F64:
     return rate
 
 
-def _segments(frame: DataFrame) -> dict[str, dict[str, str]]:
+def by_user(frame: DataFrame) -> dict[str, dict[str, str]]:
+    """User → family → segment of `current_segments`."""
     found: dict[str, dict[str, str]] = {}
     for user, family, segment in zip(*(column.to_pylist() for column in frame.toArrow().columns), strict=True):
         found.setdefault(user, {})[family] = segment

@@ -15,6 +15,7 @@ from segments.catalogue import Catalogue
 from spark_jobs.es_ranks import aborting, main_documents, user_documents, why_documents, write_parts
 from spark_jobs.history import current_segments
 from spark_jobs.published_rows import document_rows, reason_rows
+from spark_jobs.taste_rows import space_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -48,6 +49,7 @@ def plan_of(night: Night, engine: Engine, kind: str) -> PublishPlan:
         documents=documents,
         users=_users(night).count(),
         settings=night.recipe.publish,
+        space=space_of(night.warehouse, night.run, night.recipe, kind),
     )
 
 
@@ -55,7 +57,8 @@ def _publish(night: Night, engine: Engine, kind: str) -> dict[str, object]:
     settings = night.recipe.publish
     tables = night.warehouse
     plan = plan_of(night, engine, kind)
-    documents = document_rows(tables, night.run, kind)
+    space = space_of(tables, night.run, night.recipe, kind)
+    documents = document_rows(tables, night.run, kind, vectors=night.run if space else None)
     reasons = reason_rows(tables, night.run, kind, places=settings.why_places)
     targets = begin(engine, plan)
     with aborting(engine, plan):

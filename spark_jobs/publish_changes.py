@@ -18,6 +18,7 @@ from segments.errors import Refused
 from spark_jobs.es_ranks import aborting, main_documents, why_documents, write_parts
 from spark_jobs.hour_base import HourBase
 from spark_jobs.published_rows import document_marks, document_rows, reason_rows
+from spark_jobs.taste_rows import space_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -36,10 +37,11 @@ def run(night: Night) -> dict[str, object]:
     """
     engine = connect(opaque_id=f"es-ranking-{night.run}")
     base = HourBase.read(night.work, night.run)
-    return {kind: _publish(night, engine, kind, base.serving[kind]) for kind in sorted(night.recipe.shelves)}
+    return {kind: _publish(night, engine, kind, base) for kind in sorted(night.recipe.shelves)}
 
 
-def _publish(night: Night, engine: Engine, kind: str, before: str) -> dict[str, object]:
+def _publish(night: Night, engine: Engine, kind: str, base: HourBase) -> dict[str, object]:
+    before = base.serving[kind]
     alias = night.recipe.shelves[kind].index
     now = serving(engine, alias)
     if now is not None and now.meta.run == night.run:
@@ -58,7 +60,9 @@ def _publish(night: Night, engine: Engine, kind: str, before: str) -> dict[str, 
             engine, alias, run=night.run, as_of=night.as_of.isoformat(), written=written,
             added=counts.get("added", 0), removed=removed,
         )  # fmt: skip
-        told = _written(night, engine, kind, plan, moved)
+        # What changes keeps its vector, if the night has not made others since; what is new has none before the night.
+        same = now.meta.space and now.meta.space == space_of(night.warehouse, base.night, night.recipe, kind)
+        told = _written(night, engine, kind, plan, moved, vectors=base.night if same else None)
     finally:
         moved.unpersist()
     return {**told, "added": counts.get("added", 0), "removed": removed, "why": plan.why}
@@ -77,13 +81,15 @@ def _moved(night: Night, kind: str, before: str) -> DataFrame:
     return both.select("item_id", what.alias("what")).where(F.col("what").isNotNull())
 
 
-def _written(night: Night, engine: Engine, kind: str, plan: PublishPlan, moved: DataFrame) -> dict[str, object]:
+def _written(
+    night: Night, engine: Engine, kind: str, plan: PublishPlan, moved: DataFrame, *, vectors: str | None
+) -> dict[str, object]:
     tables, settings = night.warehouse, night.recipe.publish
     gone = [row["item_id"] for row in moved.where("what = 'removed'").collect()]
     put = F.broadcast(moved.where("what <> 'removed'").select("item_id"))
     again = [row["item_id"] for row in moved.collect()]
     reasons = reason_rows(tables, night.run, kind, places=settings.why_places).join(put, "item_id", "left_semi")
-    documents = document_rows(tables, night.run, kind).join(put, "item_id", "left_semi")
+    documents = document_rows(tables, night.run, kind, vectors=vectors).join(put, "item_id", "left_semi")
     targets = begin(engine, plan)
     with aborting(engine, plan):
         delete_documents(engine, targets.main, gone, settings=settings)

@@ -17,13 +17,21 @@ if TYPE_CHECKING:
 CONTENT = ("title", "text", "brand_id", "category", "price", "created_at", "store_id", "attributes")
 
 
-def document_rows(tables: Warehouse, run: str, kind: str) -> DataFrame:
-    """One row an item of the shelf: its columns, its list, and all its ranks."""
+def document_rows(tables: Warehouse, run: str, kind: str, *, vectors: str | None = None) -> DataFrame:
+    """One row an item of the shelf: its columns, its list, all its ranks, and its vector for the personal re-sort.
+
+    Args:
+        vectors: run whose vectors are published; None: items have none.
+    """
     ranks = tables.read("ranks", run).where(F.col("item_kind") == kind)
     by_item = ranks.groupBy("item_id").agg(F.collect_list(F.struct("variant", "segment", "final")).alias("ranks"))
     lists = tables.read("item_features", run).where(F.col("item_kind") == kind).select("item_id", "list")
     items = tables.read("items", run).where(F.col("kind") == kind).drop("vector")
-    return items.join(F.broadcast(lists), "item_id").join(by_item, "item_id", "left")
+    rows = items.join(F.broadcast(lists), "item_id").join(by_item, "item_id", "left")
+    if vectors is None:
+        return rows
+    packed = tables.read("taste_vectors", vectors).where(F.col("item_kind") == kind).select("item_id", "packed")
+    return rows.join(packed, "item_id", "left")
 
 
 def reason_rows(tables: Warehouse, run: str, kind: str, *, places: int) -> DataFrame:

@@ -16,6 +16,7 @@ from spark_jobs.features.settings import FeatureSettings
 from spark_jobs.fields import FieldSchema
 from spark_jobs.lures.settings import LureSettings
 from spark_jobs.models.continual_settings import ContinualSettings
+from spark_jobs.models.personal_settings import PersonalSettings
 from spark_jobs.models.settings import ModelSettings
 from spark_jobs.models.training_settings import TrainingSettings
 from spark_jobs.sources.registry import SourceSettings
@@ -48,6 +49,9 @@ class ShelfRecipe(Settings):
     training: TrainingSettings = TrainingSettings()
     explore: ExploreSettings = ExploreSettings()
     lures: LureSettings = LureSettings()
+    personal: PersonalSettings | None = Setting(
+        default=None, description="item vectors for the personal re-sort; not given: none, and no time is spent on them"
+    )
 
 
 class Recipe(Settings):

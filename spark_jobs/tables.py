@@ -55,6 +55,8 @@ SCHEMAS: dict[str, str] = {
     "ranks": """item_kind STRING NOT NULL, variant STRING NOT NULL, segment STRING NOT NULL, item_id STRING NOT NULL,
         list STRING NOT NULL, score DOUBLE NOT NULL, draw DOUBLE NOT NULL, propensity DOUBLE NOT NULL,
         lure_probability DOUBLE NOT NULL, moves ARRAY<STRING> NOT NULL, final DOUBLE NOT NULL, rank INT NOT NULL""",
+    # Vectors of the personal re-sort (half-precision numbers), of shelves whose recipe asks for them.
+    "taste_vectors": "item_id STRING NOT NULL, item_kind STRING NOT NULL, packed BINARY NOT NULL",
     # What an hourly run found since the night: change is new, restocked, changed or sold_out.
     "changes": "item_id STRING NOT NULL, item_kind STRING NOT NULL, change STRING NOT NULL",
     "lures": "item_id STRING NOT NULL, item_kind STRING NOT NULL, probability DOUBLE NOT NULL, reason STRING NOT NULL",

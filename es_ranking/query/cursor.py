@@ -13,7 +13,7 @@ import hmac
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -72,7 +72,8 @@ class Cursor:
         payload = _checked(text, key)
         if payload[0] != VERSION or len(payload) != 1 + len(cls.__dataclass_fields__):
             raise UsageError("the cursor is of another version of es-ranking", hint=AGAIN)
-        cursor = cls(*(tuple(value) if isinstance(value, list) else value for value in payload[1:]))
+        read = cls(*payload[1:])
+        cursor = replace(read, without=tuple(read.without))
         if cursor.expires < now:
             raise UsageError("the cursor has expired", hint=AGAIN)
         if not hmac.compare_digest(cursor.spec, spec):

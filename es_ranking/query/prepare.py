@@ -136,7 +136,7 @@ def _ready(
             found.append(ACTIONS)
     if TASTES not in without:
         try:
-            taste = _taste(settings, request.user, served.space, as_of, stores.tastes)
+            taste = _taste(settings, request.user, served, as_of, stores.tastes)
         except TastesUnavailable:
             found.append(TASTES)
     asked = _filtered(asked, settings, counts, request.surface.item_field)
@@ -168,12 +168,12 @@ def _counts(
 
 
 def _taste(
-    settings: tuple[TwiddlerSettings, ...], user: str | None, space: str, as_of: datetime, tastes: TasteStore | None
+    settings: tuple[TwiddlerSettings, ...], user: str | None, served: Served, as_of: datetime, tastes: TasteStore | None
 ) -> Taste | None:
     personal = next((one for one in settings if isinstance(one, PersonalSettings)), None)
-    if personal is None or user is None or not space or tastes is None:
+    if personal is None or user is None or not served.space or tastes is None:
         return None
-    return personal.graduated(tastes.taste(space, user, as_of))
+    return personal.graduated(tastes.taste(served.space, user, as_of, segment=served.segment))
 
 
 def next_cursor(ready: Ready, shown: int, *, now: datetime, lifetime: timedelta) -> Cursor:

@@ -7,7 +7,7 @@ so that a reader who pages on sees the taste his first page was planned with.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -24,14 +24,20 @@ class TastesUnavailable(EngineUnreachable):
 
 @dataclass(frozen=True, slots=True)
 class Taste:
-    """What somebody clicked: how many clicks, and the sum of their items' vectors, (d,)."""
+    """What somebody, or a segment, clicked: how many clicks, and the sum of their items' vectors, (d,)."""
 
     count: int
     total: Floats
 
     def direction(self, strength: float) -> Floats:
-        """The user's vector, (d,): Σ x / (n + strength), the mean of n clicks drawn towards the middle, which is 0."""
+        """The user's vector, (d,): total / (n + strength), the mean of n clicks drawn towards 0."""
         return np.asarray(self.total / np.float32(self.count + strength), dtype=np.float32)
+
+    def apart_from(self, segment: Taste | None) -> Taste:
+        """What is the user's own: Σ (x − μ), μ the mean over the clicks of the segment; 0 where it has none."""
+        if segment is None or not segment.count or segment.total.size != self.total.size:
+            return self
+        return Taste(self.count, self.total - segment.total * np.float32(self.count / segment.count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +65,12 @@ class Click:
 class TasteStore(Protocol):
     """Keeps tastes by space and user; of the clicks since the night the last `limit` before a time count."""
 
-    def load(self, space: str, clock: datetime, tastes: Iterable[tuple[str, Taste]]) -> int:
-        """Puts (user, taste) of everything before the night's clock; replaces what the space held. Returns how many.
+    def load(
+        self, space: str, clock: datetime, tastes: Iterable[tuple[str, Taste]], *, segments: Mapping[str, Taste]
+    ) -> int:
+        """Puts (user, taste) of everything before the night's clock, and the segments'; returns how many users.
+
+        Those who are there already are replaced.
 
         Raises:
             TastesUnavailable: some may have been written; doing it again is safe.
@@ -75,8 +85,8 @@ class TasteStore(Protocol):
         """
         ...
 
-    def taste(self, space: str, user: str, as_of: datetime) -> Taste | None:
-        """Everything before a time; None if nothing is known.
+    def taste(self, space: str, user: str, as_of: datetime, *, segment: str) -> Taste | None:
+        """Everything before a time, apart from the segment that serves the user; None if nothing is known.
 
         Raises:
             TastesUnavailable: the store does not answer within its short time-out.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from threading import Lock
 
@@ -20,12 +20,16 @@ class MemoryTasteStore:
         self.limit = limit
         self._lock = Lock()
         self._nights: dict[Key, tuple[int, Taste]] = {}
+        self._segments: dict[Key, Taste] = {}
         self._recent: dict[Key, dict[str, tuple[int, bytes]]] = {}
 
-    def load(self, space: str, clock: datetime, tastes: Iterable[tuple[str, Taste]]) -> int:
+    def load(
+        self, space: str, clock: datetime, tastes: Iterable[tuple[str, Taste]], *, segments: Mapping[str, Taste]
+    ) -> int:
         fresh = {(space, user): (milliseconds(clock), taste) for user, taste in tastes}
         with self._lock:
             self._nights |= fresh
+            self._segments |= {(space, name): taste for name, taste in segments.items()}
         return len(fresh)
 
     def clicked(self, space: str, clicks: Sequence[Click]) -> None:
@@ -36,13 +40,15 @@ class MemoryTasteStore:
                 for event in sorted(held, key=lambda e: (held[e][0], e))[: -2 * self.limit]:
                     del held[event]
 
-    def taste(self, space: str, user: str, as_of: datetime) -> Taste | None:
+    def taste(self, space: str, user: str, as_of: datetime, *, segment: str) -> Taste | None:
         with self._lock:
             clock, night = self._nights.get((space, user), (None, None))
             held = sorted(self._recent.get((space, user), {}).items(), key=lambda e: (e[1][0], e[0]))
+            group = self._segments.get((space, segment))
         until = milliseconds(as_of)
         recent = [packed for _, (ms, packed) in held if ms < until and (clock is None or ms >= clock)]
-        return added(night, [unpack(packed) for packed in recent[-self.limit :]])
+        found = added(night, [unpack(packed) for packed in recent[-self.limit :]])
+        return found and found.apart_from(group)
 
     def forget(self, space: str, user: str) -> bool:
         with self._lock:

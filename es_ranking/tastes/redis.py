@@ -1,4 +1,4 @@
-"""The taste store in Redis: the night's taste as a string, the clicks since as a sorted set; one round trip to read.
+"""The taste store in Redis: tastes of the night as strings, the clicks since as a sorted set; one round trip to read.
 
 Bounded (twice `limit` clicks a user), expiring (`keep_days` after the last write: spaces end with their generations),
 idempotent (the member of a click holds its event id and not the time). A short time-out and a circuit breaker.
@@ -6,8 +6,9 @@ idempotent (the member of a click holds its event id and not the time). A short 
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -53,13 +54,19 @@ class RedisTasteStore:
             url, what="taste store", unavailable=TastesUnavailable, timeout_seconds=timeout_seconds, breaker=breaker
         )
 
-    def load(self, space: str, clock: datetime, tastes: Iterable[tuple[str, Taste]]) -> int:
-        ms, count, waiting = milliseconds(clock), 0, iter(tastes)
+    def load(
+        self, space: str, clock: datetime, tastes: Iterable[tuple[str, Taste]], *, segments: Mapping[str, Taste]
+    ) -> int:
+        ms = milliseconds(clock)
+        self._put((self._segment(space, name), taste) for name, taste in segments.items())
+        return self._put(((self._night(space, user), taste) for user, taste in tastes), ms)
+
+    def _put(self, tastes: Iterable[tuple[str, Taste]], ms: int = 0) -> int:
+        count, waiting = 0, iter(tastes)
         while batch := list(islice(waiting, _AT_ONCE)):
             pipe = self._redis.client.pipeline(transaction=False)
-            for user, taste in batch:
-                value = _NIGHT.pack(ms, taste.count) + taste.total.astype("<f4").tobytes()
-                pipe.set(self._night(space, user), value, px=self.keep)
+            for key, taste in batch:
+                pipe.set(key, _NIGHT.pack(ms, taste.count) + taste.total.astype("<f4").tobytes(), px=self.keep)
             self._redis.ask(pipe.execute)
             count += len(batch)
         return count
@@ -78,19 +85,17 @@ class RedisTasteStore:
             pipe.pexpire(self._recent(space, user), self.keep)
         self._redis.ask(pipe.execute)
 
-    def taste(self, space: str, user: str, as_of: datetime) -> Taste | None:
+    def taste(self, space: str, user: str, as_of: datetime, *, segment: str) -> Taste | None:
         pipe = self._redis.client.pipeline(transaction=False)
-        pipe.get(self._night(space, user))
+        pipe.mget(self._night(space, user), self._segment(space, segment))
         pipe.zrevrangebyscore(
             self._recent(space, user), f"({milliseconds(as_of)}", "-inf", start=0, num=self.limit, withscores=True
         )
-        value, members = self._redis.ask(pipe.execute)
-        night, clock = None, None
-        if value is not None:
-            clock, count = _NIGHT.unpack_from(value)
-            night = Taste(count, np.frombuffer(value, dtype="<f4", offset=_NIGHT.size).astype(np.float32))
-        recent = [_vector(member) for member, ms in reversed(members) if clock is None or ms >= clock]
-        return added(night, recent)
+        values, members = self._redis.ask(pipe.execute)
+        (clock, night), (_, group) = map(_read, values)
+        recent = [_vector(member) for member, ms in reversed(members) if ms >= clock]
+        found = added(night, recent)
+        return found and found.apart_from(group)
 
     def forget(self, space: str, user: str) -> bool:
         return bool(self._redis.ask(lambda: self._redis.client.delete(*self._keys(space, user))))
@@ -107,6 +112,17 @@ class RedisTasteStore:
 
     def _recent(self, space: str, user: str) -> str:
         return f"{self.prefix}{space}:recent:{user}"
+
+    def _segment(self, space: str, name: str) -> str:
+        return f"{self.prefix}{space}:segment:{name}"
+
+
+def _read(value: bytes | None) -> tuple[float, Taste | None]:
+    """The night's clock and its taste; the beginning of time where there is none."""
+    if value is None:
+        return -math.inf, None
+    clock, count = _NIGHT.unpack_from(value)
+    return clock, Taste(count, np.frombuffer(value, dtype="<f4", offset=_NIGHT.size).astype(np.float32))
 
 
 def _vector(member: bytes) -> Floats:

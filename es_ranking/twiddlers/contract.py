@@ -60,9 +60,9 @@ class Entry:
 
     hit: Hit
     score: float | None
-    turn: int = 0
     places: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    turn: int = 0
 
     @property
     def key(self) -> tuple[bool, float, int, str]:

@@ -1,12 +1,13 @@
 """Personal re-sort: who has clicked enough gets the top of the segment's list in an order of his own.
 
-With an item's vector x and the user's u = Σ x / (n + strength) over his n clicks (es_ranking/tastes),
+With an item's vector x and the user's u = Σ (x − μ) / (n + strength) over his n clicks, where μ is the mean over all
+clicks of his segment (es_ranking/tastes),
 
     score' = score · exp(weight · <u, x>)
 
 orders the first `depth` hits of the base order; hits further down, hits without a rank and those with a score that is
-not positive stay where they are. Vectors are centred and whitened (spark_jobs/models/taste_vectors.py), so that the
-exponent is the log of how much likelier this user is to click the item than others are, and an item without a vector
+not positive stay where they are. Vectors are whitened (spark_jobs/models/taste_vectors.py), so that the exponent is the
+log of how much likelier this user is to click the item than his segment is, up to a constant; an item without a vector
 keeps its score. The places then take the scores that stood there before: what later stages do to a score means the
 same to everybody.
 """
@@ -32,7 +33,7 @@ class PersonalSettings(Settings):
     kind: Literal["personal"] = "personal"
     least: int = Field(default=20, ge=1, description="clicks from which a user is served by his own taste")
     depth: int = Field(default=200, ge=2, le=2000, description="hits of the base order that are sorted again")
-    strength: float = Field(default=10.0, ge=0.0, description="clicks' worth of the middle that a taste begins with")
+    strength: float = Field(default=30.0, ge=0.0, description="clicks' worth of the middle that a taste begins with")
     weight: float = Field(default=1.0, gt=0.0, description="of the taste against the rank")
 
     def graduated(self, taste: Taste | None) -> Taste | None:

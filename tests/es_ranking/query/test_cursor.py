@@ -17,8 +17,17 @@ from segments.errors import UsageError
 KEY = b"0123456789abcdef"
 SPEC = spec_hash({"query": {"match_all": {}}})
 GIVEN = Cursor(
-    "shop", "shop-20171127t000000-1", "shop-20171127t000000-1", "d_ü", "B", "n1", 1_511_740_800_000, SPEC, 40,
-    ("tastes_unavailable",), 1000
+    "shop",
+    "shop-20171127t000000-1",
+    "shop-20171127t000000-1",
+    "d_ü",
+    "B",
+    "n1",
+    1_511_740_800_000,
+    SPEC,
+    40,
+    ("tastes_unavailable",),
+    1000,
 )
 
 

@@ -51,7 +51,7 @@ def _close(engine: Engine, alias: str) -> None:
 
 def loaded(taste: Taste = TASTE, user: str = "ann") -> MemoryTasteStore:
     store = MemoryTasteStore()
-    store.load(SPACE, NOON, [(user, taste)])
+    store.load(SPACE, NOON, [(user, taste)], segments={})
     return store
 
 
@@ -176,7 +176,7 @@ def test_clicks_alone_graduate_a_user(engine: Engine, documents: dict[str, dict[
     assert add_clicks(engine, ALIAS, clicks[:19], store) == 19
     assert recommended(engine, ALIAS, {"size": N}, **asked).items == expected(documents, None, bought())
     assert add_clicks(engine, ALIAS, clicks, store) == 20, "items without a vector, and what is no click, do not count"
-    taste = store.taste(SPACE, "ann", NOON)
+    taste = store.taste(SPACE, "ann", NOON, segment="d_young")
     assert taste.count == 20
     total = sum(from_text(documents[item][VECTOR]).astype(np.float64) for item in items)
     assert taste.total == pytest.approx(total, abs=1e-5)

@@ -14,7 +14,7 @@ from es_ranking.tastes.contract import Taste, TasteStore, TastesUnavailable
 from es_ranking.tastes.memory import MemoryTasteStore
 from es_ranking.tastes.redis import RedisTasteStore
 from segments.errors import UsageError
-from tests.contracts.taste_store import NIGHT, NOON, SPACE, TasteStoreContract, click, vector
+from tests.contracts.taste_store import NOON, SPACE, TasteStoreContract, click, load, vector
 
 DAY = 86_400_000
 
@@ -33,7 +33,7 @@ class TestRedis(TasteStoreContract):
         store.close()
 
     def test_both_keys_expire(self, store: RedisTasteStore, redis_url: str) -> None:
-        store.load(SPACE, NIGHT, [("u1", Taste(1, vector(1.0)))])
+        load(store, ("u1", Taste(1, vector(1.0))))
         store.clicked(SPACE, [click(1, 1.0)])
         with redis.Redis.from_url(redis_url) as client:
             keys = client.keys(f"{store.prefix}*")
@@ -44,8 +44,8 @@ class TestRedis(TasteStoreContract):
 
     def test_many_users_at_once(self, store: RedisTasteStore) -> None:
         people = 2_500
-        assert store.load(SPACE, NIGHT, ((f"u{n}", Taste(n, vector(n))) for n in range(people))) == people
-        assert store.taste(SPACE, "u2499", NOON).count == 2_499
+        assert load(store, *((f"u{n}", Taste(n, vector(n))) for n in range(people))) == people
+        assert store.taste(SPACE, "u2499", NOON, segment="all").count == 2_499
         assert [store.forget(SPACE, f"u{n}") for n in range(people)] == [True] * people
 
 
@@ -53,7 +53,7 @@ def test_down_costs_little_and_says_so() -> None:
     breaker = Breaker(failures=1, pause_seconds=60.0)
     store = RedisTasteStore("redis://127.0.0.1:1/0", breaker=breaker)
     with pytest.raises(TastesUnavailable, match="taste store does not answer"):
-        store.taste(SPACE, "u1", NOON)
+        store.taste(SPACE, "u1", NOON, segment="all")
     with pytest.raises(TastesUnavailable, match="taste store was down a moment ago"):
         store.clicked(SPACE, [click(1)])
     with pytest.raises(UsageError, match="address of the taste store"):
