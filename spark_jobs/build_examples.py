@@ -22,8 +22,10 @@ from spark_jobs.features.columns import (
 from spark_jobs.features.history import known_counts, moment_of, rates_before
 from spark_jobs.features.text_vectors import text_vectors
 from spark_jobs.history import clock
+from spark_jobs.item_vectors import item_vectors
 from spark_jobs.models.multi_task_settings import tasks_of
 from spark_jobs.sources.refuse import EVENT_KINDS
+from spark_jobs.vectors.files import lists
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -128,7 +130,7 @@ def _candidates(night: Night, kind: str, history: DataFrame | None) -> DataFrame
         rows = rows.join(history.where(F.col("moment") == clock(night.as_of)).drop("moment"), "item_id", "left")
     for field in vector_fields(schema):
         if field.name == "item_vector":
-            rows = rows.join(items.select("item_id", F.col("vector").alias(field.name)), "item_id", "left")
+            rows = rows.join(item_vectors(night, kind, items, field), "item_id", "left")
         else:
             rows = rows.join(_texts(night, items, field.name, field.width), "item_id", "left")
     return rows
@@ -224,10 +226,7 @@ def _texts(night: Night, items: DataFrame, name: str, width: int) -> DataFrame:
     """(item_id, vector of its texts), made on the driver: texts of a catalogue fit in memory, impressions do not."""
     told = items.select("item_id", F.concat_ws(" ", "title", "text").alias("words")).orderBy("item_id").toArrow()
     vectors = text_vectors(told["words"].to_pylist(), night.recipe.features.text, width=width)
-    values = pa.ListArray.from_arrays(
-        pa.array(range(0, vectors.size + 1, width), pa.int32()), pa.array(vectors.ravel(), pa.float32())
-    )
-    return night.spark.createDataFrame(pa.table({"item_id": told["item_id"], name: values}))
+    return night.spark.createDataFrame(pa.table({"item_id": told["item_id"], name: lists(vectors)}))
 
 
 def _rows(night: Night, table: str) -> int:

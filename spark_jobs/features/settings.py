@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from segments.config import Settings
+from spark_jobs.vectors.settings import VectorSettings
 
 
 class TextVectorSettings(Settings):
@@ -56,3 +57,4 @@ class FeatureSettings(Settings):
     snapshot_days: int = Field(default=28, ge=1, description="days between the snapshots of user segments")
     long_dwell_seconds: float = Field(default=10.0, gt=0, description="a visit this long counts as the task `dwell`")
     text: TextVectorSettings = TextVectorSettings()
+    vectors: VectorSettings = VectorSettings()

@@ -39,4 +39,5 @@ class WorldSettings(Settings):
     lure_click: float = Setting(default=4.0, ge=1, description="click multiplier of a lure")
     new_share: float = Setting(default=0.1, ge=0, le=0.9, description="products that first appear during the days")
     sold_out_share: float = Setting(default=0.05, ge=0, le=0.9, description="products that sell out during the days")
+    vector_width: int = Setting(default=64, ge=2, description="numbers in an item's vector")
     partitions: int = Setting(default=0, ge=0, description="Spark tasks that generate; 0: Spark's choice. Same rows")

@@ -25,7 +25,6 @@ Floats = NDArray[np.float64]
 GENDERS = ("female", "male")
 AGES = ("18-24", "25-34", "35-44", "45-54", "55+")
 GRADES = ("bronze", "silver", "gold")
-VECTOR = 64
 CEILING = 0.95
 
 
@@ -136,7 +135,7 @@ class Truth:
         return cells
 
     def vectors(self, shelf: Shelf, kind: str) -> NDArray[np.float32]:
-        """Unit vectors (items, 64): what items of a brand and of a category share, and some of their own."""
+        """Unit vectors (items, vector_width): what items of a brand and of a category share, and some of their own."""
         own = self._normals(f"{kind} vector", len(shelf.ids))
         brand = self._normals("brand vector", self.settings.brands)[shelf.brand]
         category = self._normals("category vector", self.settings.categories)[shelf.category]
@@ -194,7 +193,8 @@ class Truth:
         return np.asarray(radius * np.cos(2 * np.pi * self.draw(f"{trait}: angle", ids)), dtype=np.float64)
 
     def _normals(self, trait: str, rows: int) -> Floats:
-        return self.normal(trait, np.arange(rows * VECTOR)).reshape(rows, VECTOR)
+        width = self.settings.vector_width
+        return self.normal(trait, np.arange(rows * width)).reshape(rows, width)
 
     def _choice(self, trait: str, ids: Ints, options: int) -> Ints:
         return (self.draw(trait, ids) * options).astype(np.int64)
