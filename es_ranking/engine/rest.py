@@ -11,31 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from es_ranking.engine.clients import transport_of
 from es_ranking.engine.contract import Answer, Body, BulkAction, BulkError, BulkResult, Disk, IndexSize, IndexState
 from es_ranking.engine.errors import IndexMissing
 from es_ranking.engine.translate import translated
-from es_ranking.engine.transport import JSON, LINES, PRODUCTS, EngineConfig, NoAnswer, Reply, Request, Transport
-from segments.errors import UsageError
+from es_ranking.engine.transport import JSON, LINES, EngineConfig, NoAnswer, Reply, Request
 
 _BUSY = frozenset({429, 502, 503, 504})
 _PAUSES = (0.2, 0.8, 2.0)
-
-
-def transport_of(config: EngineConfig) -> Transport:
-    """The client that speaks to the configured product.
-
-    Raises:
-        UsageError: no such product; MissingExtra: its client is not installed.
-    """
-    if config.product == "elasticsearch":
-        from es_ranking.engine.elasticsearch import ElasticsearchTransport
-
-        return ElasticsearchTransport(config)
-    if config.product == "opensearch":
-        from es_ranking.engine.opensearch import OpenSearchTransport
-
-        return OpenSearchTransport(config)
-    raise UsageError.unknown("search engine", config.product, PRODUCTS)
 
 
 class RestEngine:
