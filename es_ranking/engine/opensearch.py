@@ -33,7 +33,7 @@ class OpenSearchTransport:
                 request.method, request.path, params=params, headers=dict(request.headers), body=body
             )
         except Unreachable as error:
-            raise NoAnswer(str(error), late=isinstance(error, ConnectionTimeout)) from error
+            raise NoAnswer(str(error.error), late=isinstance(error, ConnectionTimeout)) from error
         except TransportError as error:
             return Reply(int(error.status_code), error.info)
         # The client tells a HEAD's answer as yes or no.
