@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from segments.errors import UsageError
 if TYPE_CHECKING:
     from spark_jobs.models.checkpoint import Checkpoint
     from spark_jobs.models.ranker import Ranker
+    from spark_jobs.models.sides import Sides
 
 MOST = 127
 
@@ -57,7 +58,8 @@ def shrunken(network: Ranker) -> Ranker:
     if not has_embeddings(network):
         raise UsageError(f"{type(network).__name__} has no embedding rows to hold as bytes", hint="rows: float32")
     found = copy.deepcopy(network)
-    found.sides.hold_as_bytes()
+    for sides in _sides(found):
+        sides.hold_as_bytes()
     return found
 
 
@@ -70,10 +72,14 @@ def as_bytes(checkpoint: Checkpoint) -> Checkpoint:
 
 def has_embeddings(network: Ranker) -> bool:
     """Whether a network has a table of embeddings to hold as bytes: not of lone weights, and not trees."""
-    sides = getattr(network, "sides", None)
-    return sides is not None and sides.table.shape[1] > 1
+    return any(sides.table.shape[1] > 1 for sides in _sides(network))
 
 
 def holds_bytes(network: nn.Module) -> bool:
     """Whether a network's rows are bytes."""
     return any(isinstance(module, Int8Rows) for module in network.modules())
+
+
+def _sides(network: nn.Module) -> list[Sides]:
+    # By what they can do, not by their class: its module imports this one. An ensemble has several.
+    return [cast("Sides", module) for module in network.modules() if hasattr(module, "hold_as_bytes")]

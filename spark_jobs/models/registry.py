@@ -14,6 +14,7 @@ from spark_jobs.models.settings import (
     DeepFMSettings,
     DeepFwFMSettings,
     DNNSettings,
+    EnsembleSettings,
     FMSettings,
     FwFMSettings,
     LogisticSettings,
@@ -43,6 +44,7 @@ MODELS: dict[str, tuple[type[ModelSettings], str, str]] = {
     "shared_bottom": (SharedBottomSettings, "spark_jobs.models.shared_bottom", "SharedBottom"),
     "mmoe": (MMoESettings, "spark_jobs.models.mmoe", "MMoE"),
     "ple": (PLESettings, "spark_jobs.models.ple", "PLE"),
+    "ensemble": (EnsembleSettings, "spark_jobs.models.ensemble", "Ensemble"),
 }
 
 
@@ -63,12 +65,17 @@ def model_settings(values: dict[str, object]) -> ModelSettings:
 
 def build(settings: ModelSettings, encoder: Encoder, *, seed: int) -> Ranker:
     """A fresh network for the encoder's fields; the same seed gives the same weights."""
-    from importlib import import_module
-
     import torch
 
-    _, module, name = MODELS[settings.kind]
-    network: Callable[[ModelSettings, Layout], Ranker] = getattr(import_module(module), name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return network(settings, encoder.layout)
+
+
+def network(settings: ModelSettings, layout: Layout) -> Ranker:
+    """A fresh network for a layout, its weights drawn from torch's generator as it stands."""
+    from importlib import import_module
+
+    _, module, name = MODELS[settings.kind]
+    made: Callable[[ModelSettings, Layout], Ranker] = getattr(import_module(module), name)
+    return made(settings, layout)

@@ -117,6 +117,25 @@ class TwoTowerSettings(Settings):
     )
 
 
+class EnsembleSettings(Settings):
+    """One network begun several times: the mean of their logits, without the chance of a single training."""
+
+    kind: Literal["ensemble"] = "ensemble"
+    member: Annotated[
+        DeepFMSettings
+        | DNNSettings
+        | WideDeepSettings
+        | DeepFwFMSettings
+        | DCNSettings
+        | DCNv2Settings
+        | FMSettings
+        | FwFMSettings
+        | TwoTowerSettings,
+        Setting(discriminator="kind"),
+    ] = Setting(default=DeepFMSettings(), description="the members' model, with its settings")
+    members: int = Setting(default=3, ge=2, description="networks; training and scoring take so many times as long")
+
+
 ModelSettings = Annotated[
     DeepFMSettings
     | DNNSettings
@@ -131,6 +150,7 @@ ModelSettings = Annotated[
     | BoostedSettings
     | SharedBottomSettings
     | MMoESettings
-    | PLESettings,
+    | PLESettings
+    | EnsembleSettings,
     Setting(discriminator="kind"),
 ]
