@@ -42,7 +42,7 @@ def run(work: Sweep | Ablation, recipe: Recipe, crew: Crew) -> dict[str, Any]:
     else:
         trials = plan_of(work, recipe)
         crew.run(trials)
-    report = {"name": work.name, "trials": len(trials), "made": crew.made, "folder": str(crew.folder)}
+    report: dict[str, Any] = {"name": work.name, "trials": len(trials), "made": crew.made, "folder": str(crew.folder)}
     report |= compare([crew.folder / trial.name for trial in trials], names=_names(trials))
     report["winner"] = winner(report["rows"], work.metric)
     write_whole(crew.folder / "sweep.json", json.dumps(finite(report), indent=1))
