@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from functools import reduce
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from es_ranking.publish.documents import WHY_COLUMNS, main_document, user_document, why_document
@@ -64,10 +63,12 @@ def write_parts(
     """Writes several (frame, make, target), each as `write_frame` does; the last is the one with the ranks.
 
     Returns:
-        The sum, for every refused document counts, of whichever index; `written` is of the ranks alone.
+        What the parts' writers say together, see `WriteReport.beside`.
     """
-    reports = [write_frame(frame, make, engine=engine, target=to, settings=settings) for frame, make, to in parts]
-    return replace(reduce(WriteReport.add, reports), written=reports[-1].written)
+    *sides, report = (
+        write_frame(frame, make, engine=engine, target=to, settings=settings) for frame, make, to in parts
+    )
+    return report.beside(*sides)
 
 
 @contextmanager

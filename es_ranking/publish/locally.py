@@ -33,9 +33,9 @@ def publish(
     targets = begin(engine, plan)
     try:
         report = write_documents(engine, targets.main, documents, settings=settings)
-        write_documents(engine, targets.why, reasons, settings=settings)
-        write_documents(engine, targets.users, users, settings=settings)
-        return finish(engine, plan, settings, report=report, figures=figures)
+        why = write_documents(engine, targets.why, reasons, settings=settings)
+        told = write_documents(engine, targets.users, users, settings=settings)
+        return finish(engine, plan, settings, report=report.beside(why, told), figures=figures)
     except BaseException:
         try:
             abort(engine, plan)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 from es_ranking.engine.contract import BulkAction, Engine
@@ -52,6 +53,10 @@ class WriteReport:
             max(self.seconds, other.seconds),
             (self.ledger + other.ledger)[:_LEDGER_ROWS],
         )
+
+    def beside(self, *sides: WriteReport) -> WriteReport:
+        """This one, of the documents with ranks, and those of the side indices: `written` stays, the rest is summed."""
+        return replace(reduce(WriteReport.add, sides, self), written=self.written)
 
 
 def write_documents(

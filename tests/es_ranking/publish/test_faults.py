@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,6 +117,17 @@ def test_some_refused_documents_may_be_allowed(engine: Engine, index_name: str) 
     finished = publish(engine, plan, documents=spoiled, users=users(), settings=settings)
     assert (finished.documents, finished.report.refused) == (ITEMS - 1, 1)
     assert finished.report.ledger[0].id == "i007"
+
+
+def test_refused_reasons_and_users_count_as_documents_do(engine: Engine, index_name: str) -> None:
+    red = {"colour": "red"}
+    spoiled: dict[str, Any] = {"reasons": [("i000", red)], "users": [("u1", red), ("u2", {"segments": {}})]}
+    with pytest.raises(Refused, match=r"refused 2 documents, 0 are allowed, the first is i000: .*colour"):
+        publish(engine, plan_for(engine, index_name, NIGHT_1), documents=documents(), settings=SETTINGS, **spoiled)
+    settings = SETTINGS.model_copy(update={"max_refused_share": 0.05})
+    plan = plan_for(engine, index_name, NIGHT_1, settings=settings)
+    finished = publish(engine, plan, documents=documents(), settings=settings, **spoiled)
+    assert (finished.documents, finished.report.written, finished.report.refused) == (ITEMS, ITEMS, 2)
 
 
 @pytest.mark.parametrize("moment", ["before the first bulk", "in mid-bulk", "before the switch", "after the switch"])
