@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from cli.output import emit, output_option
+from cli.models_run import night_of, run_options
+from cli.output import emit, output_option, stderr
 from spark_jobs.models.registry import MODELS
 
 
@@ -15,6 +18,7 @@ def group() -> None:
     \b
     Example:
       es-ranking bench scoring --items 100000 --segments 50 --model deepfm
+      es-ranking bench cascade --source complete-journey --run-date 2017-11-27 --top 1000
     """
 
 
@@ -24,8 +28,10 @@ def group() -> None:
 @click.option("--model", default="deepfm", show_default=True, help=f"{', '.join(MODELS)}.")
 @click.option("--hidden", help="Widths of the deep part, such as 400,400,400.")
 @click.option("--threads", default=0, help="Threads; 0 leaves torch's choice.")
+@click.option("--rows", type=click.Choice(["float32", "int8"]), default="float32", show_default=True,
+              help="How the embedding table is held; int8: bytes with a scale a row.")  # fmt: skip
 @output_option
-def scoring(items: int, segments: int, model: str, hidden: str | None, threads: int, output: str) -> None:
+def scoring(items: int, segments: int, model: str, hidden: str | None, threads: int, rows: str, output: str) -> None:
     """Pairs a second of the grid, beside the machine's best matrix product of the same run.
 
     \b
@@ -39,4 +45,35 @@ def scoring(items: int, segments: int, model: str, hidden: str | None, threads: 
         widths = None if hidden is None else tuple(int(width) for width in hidden.split(","))
     except ValueError as error:
         raise UsageError(f"not a list of widths: {hidden!r}", hint="--hidden 400,400,400") from error
-    emit(bench_scoring(items=items, segments=segments, model=model, hidden=widths, threads=threads), output)
+    figures = bench_scoring(items=items, segments=segments, model=model, hidden=widths, threads=threads, rows=rows)
+    emit(figures, output)
+
+
+@group.command("cascade")
+@click.option("--shelf", default="product", show_default=True, metavar="K", help="product or banner.")
+@click.option("--model", default="fm", show_default=True, help="Cheap model: logistic, fm, fwfm or two_tower.")
+@click.option("--top", "tops", type=click.IntRange(min=1), multiple=True, default=(100, 1000, 10_000),
+              show_default=True, help="Items of each segment's list that go on (repeat).")  # fmt: skip
+@click.option("--lists", metavar="FIELD", help="Item field whose values are lists of their own, such as category.")
+@run_options
+@output_option
+def cascade(
+    shelf: str, model: str, tops: tuple[int, ...], lists: str | None, recipe: str, output: str, **run: Any
+) -> None:
+    """What lighter scoring costs and saves on a run: rows of bytes, and a cascade by how many items go on.
+
+    The run's own model of step train is the measure. Each way is judged by the visits after the clock (gauc, ndcg@20)
+    and by how far its heads agree with the whole model's (overlap, and order: NDCG with its probabilities as gains).
+
+    \b
+    Example:
+      es-ranking bench cascade --source complete-journey --run-date 2017-11-27 --top 1000 --lists category
+    """
+    from spark_jobs.cascade_bench import measure
+    from spark_jobs.models.scoring_settings import CascadeSettings
+
+    settings = CascadeSettings.of({"model": {"kind": model}, "top": tops[0], "lists": lists}, where="cascade")
+    with stderr.status("starting") as status:
+        night = night_of("cascade", recipe, **run)
+        rows = measure(night, shelf, settings, tops=tops, on_stage=lambda stage: status.update(f"{stage} …"))
+    emit(rows, output, title=f"lighter scoring of {shelf}")

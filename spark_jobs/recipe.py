@@ -17,6 +17,7 @@ from spark_jobs.fields import FieldSchema
 from spark_jobs.lures.settings import LureSettings
 from spark_jobs.models.continual_settings import ContinualSettings
 from spark_jobs.models.personal_settings import PersonalSettings
+from spark_jobs.models.scoring_settings import ONE_PRODUCT, ScoringSettings
 from spark_jobs.models.settings import ModelSettings
 from spark_jobs.models.training_settings import TrainingSettings
 from spark_jobs.sources.registry import SourceSettings
@@ -47,11 +48,26 @@ class ShelfRecipe(Settings):
     fields: FieldSchema
     model: ModelSettings
     training: TrainingSettings = TrainingSettings()
+    scoring: ScoringSettings = ScoringSettings()
     explore: ExploreSettings = ExploreSettings()
     lures: LureSettings = LureSettings()
     personal: PersonalSettings | None = Setting(
         default=None, description="item vectors for the personal re-sort; not given: none, and no time is spent on them"
     )
+
+    @model_validator(mode="after")
+    def _can_be_lighter(self) -> Self:
+        kind, cascade = self.model.kind, self.scoring.cascade
+        if self.scoring.rows == "int8" and kind in {"logistic", "xgboost"}:
+            raise ValueError(f"scoring.rows: int8 shrinks embeddings, and {kind} has none")
+        if cascade is None:
+            return self
+        if kind in ONE_PRODUCT:
+            raise ValueError(f"scoring.cascade: the whole grid of {kind} is one matrix product already")
+        names = [field.name for field in self.fields.of_kind("categorical") if field.role == "item"]
+        if cascade.lists is not None and cascade.lists not in names:
+            raise ValueError(f"scoring.cascade.lists: {cascade.lists!r} is none of the item fields {', '.join(names)}")
+        return self
 
 
 class Recipe(Settings):

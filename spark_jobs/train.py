@@ -17,13 +17,14 @@ from spark_jobs.models.item_table import read_vectors
 from spark_jobs.models.multi_task_settings import tasks_of
 from spark_jobs.models.reading import read_before
 from spark_jobs.models.run_folder import finite, write_run
+from spark_jobs.models.scoring_settings import CHEAP
 
 if TYPE_CHECKING:
     from spark_jobs.night import Night
 
 
 def run(night: Night) -> dict[str, object]:
-    """Trains every shelf; returns its figures by item kind.
+    """Trains every shelf, and what its cascade begins with if it has one; returns figures by item kind.
 
     Raises:
         Refused: a shelf has no examples before the clock, or all have the same label.
@@ -45,19 +46,26 @@ def run(night: Night) -> dict[str, object]:
             tasks=tasks_of(shelf.model),
         )
         night.log.info("train %s: %d examples", kind, len(examples))
-        done = develop(
-            shelf.model, shelf.fields, examples=examples, valid_from=night.valid_from, training=shelf.training,
-            unfinished=unfinished, values=encoder.values(),
-        )  # fmt: skip
-        save(done.checkpoint, folder)
-        shutil.rmtree(unfinished, ignore_errors=True)
-        write_run(
-            folder,
-            settings={"model": shelf.model, "training": shelf.training, "fields": shelf.fields},
-            metrics={**done.metrics, "segments": done.segments},
-            curve=done.curve,
-        )
-        figures[kind] = finite({**done.metrics, "curve": done.curve})
+        cascade = shelf.scoring.cascade
+        models = {folder: shelf.model} | ({folder / CHEAP: cascade.model} if cascade else {})
+        told: dict[str, object] = {}
+        for place, model in models.items():
+            done = develop(
+                model, shelf.fields, examples=examples, valid_from=night.valid_from, training=shelf.training,
+                unfinished=place / "unfinished", values=encoder.values(),
+            )  # fmt: skip
+            save(done.checkpoint, place)
+            write_run(
+                place,
+                settings={"model": model, "training": shelf.training, "fields": shelf.fields},
+                metrics={**done.metrics, "segments": done.segments},
+                curve=done.curve,
+            )
+            own = {**done.metrics, "curve": done.curve}
+            told |= own if place == folder else {CHEAP: own}
+        for place in models:
+            shutil.rmtree(place / "unfinished", ignore_errors=True)
+        figures[kind] = finite(told)
     return figures
 
 
