@@ -8,6 +8,7 @@ import pytest
 
 from es_ranking.engine.contract import BulkAction, Engine
 from es_ranking.engine.errors import Conflict, EngineRejected, IndexMissing
+from segments.errors import RankingError
 
 MAPPING = {"dynamic": "strict", "properties": {"n": {"type": "long"}, "word": {"type": "keyword"}}}
 
@@ -107,6 +108,50 @@ class EngineContract:
         engine.update_aliases([{"add": {"index": index, "alias": f"{index}-alias", "is_write_index": True}}])
         with pytest.raises(EngineRejected):
             engine.update_aliases([{"add": {"index": f"{index}-2", "alias": f"{index}-alias", "is_write_index": True}}])
+
+    def test_a_clone_is_open_and_has_settings_of_its_own(self, engine: Engine, index: str) -> None:
+        with pytest.raises(RankingError, match=r"index\.blocks\.write"):
+            engine.clone_index(index, f"{index}-early", {})
+        engine.put_settings(index, {"index.blocks.write": True})
+        body = {"settings": {"index.refresh_interval": "-1"}, "aliases": {f"{index}-alias": {}}}
+        engine.clone_index(index, f"{index}-2", body)
+        with pytest.raises(Conflict):
+            engine.clone_index(index, f"{index}-2", body)
+        (clone,) = engine.indices(f"{index}-2")
+        assert (clone.settings["index.refresh_interval"], list(clone.aliases)) == ("-1", [f"{index}-alias"])
+        assert clone.mapping == engine.get_mapping(index)
+        actions = [BulkAction(f"{index}-alias", "9", {"n": 9}), BulkAction(f"{index}-alias", "0", None, "delete")]
+        assert engine.bulk(actions, refresh=True, require_alias=True).done == 2
+        assert (engine.count(f"{index}-2"), engine.count(index)) == (5, 5)
+        assert engine.get(f"{index}-2", "0") is None
+        assert [error.status for error in engine.bulk([BulkAction(index, "9", {"n": 9})]).errors] == [403]
+
+    def test_a_field_alias_sorts_and_can_be_pointed_elsewhere(self, engine: Engine, index: str) -> None:
+        engine.put_mapping(index, {"properties": {"recommended": {"type": "alias", "path": "n"}}})
+        body = {"sort": [{"recommended": "desc"}, {"n": "asc"}]}
+        assert [hit["_id"] for hit in engine.search(index, body)["hits"]["hits"]] == ["4", "3", "2", "1", "0"]
+        engine.put_mapping(index, {"properties": {"recommended": {"type": "alias", "path": "word"}}})
+        assert [hit["_id"] for hit in engine.search(index, body)["hits"]["hits"]] == ["1", "3", "0", "2", "4"]
+
+    def test_a_page_after_a_hit(self, engine: Engine, index: str) -> None:
+        body = {"size": 2, "sort": [{"word": "asc"}, {"n": "desc"}], "search_after": ["w0", 2]}
+        assert [hit["_id"] for hit in engine.search(index, body)["hits"]["hits"]] == ["0", "3"]
+
+    def test_what_a_sort_does_not_find_comes_last(self, engine: Engine, index: str) -> None:
+        engine.bulk([BulkAction(index, "5", {"word": "w9"})], refresh=True)
+        unknown = {"rank.none": {"order": "desc", "missing": "_last", "unmapped_type": "double"}}
+        plan = {"sort": [unknown, {"n": {"order": "desc", "missing": "_last"}}], "stored_fields": "_none_"}
+        hits = engine.search(index, {**plan, "docvalue_fields": ["word"]})["hits"]["hits"]
+        assert [hit["fields"]["word"][0] for hit in hits] == ["w0", "w1", "w0", "w1", "w0", "w9"]
+        assert all("_source" not in hit for hit in hits)
+        never = {"_script": {"type": "number", "script": "Double.NEGATIVE_INFINITY"}}
+        assert engine.search(index, {"size": 1, "sort": [never]})["hits"]["hits"][0]["sort"] == ["-Infinity"]
+
+    def test_more_fields_than_the_limit_are_refused(self, engine: Engine, index: str) -> None:
+        engine.put_settings(index, {"index.mapping.total_fields.limit": 3})
+        engine.put_mapping(index, {"properties": {"third": {"type": "alias", "path": "n"}}})
+        with pytest.raises(EngineRejected, match="Limit of total fields"):
+            engine.put_mapping(index, {"properties": {"fourth": {"type": "double"}}})
 
     def test_scripts_are_stored(self, engine: Engine, index: str) -> None:
         assert engine.get_script(f"{index}-script") is None
