@@ -35,7 +35,7 @@ class CompressionSettings(Settings):
 
         A kind that the file configures keeps its settings.
         """
-        mine = {settings.kind: settings for settings in self.compressors}
+        mine: dict[str, CompressorSettings] = {settings.kind: settings for settings in self.compressors}
         everybody = [kind for kind in COMPRESSORS if kind != "umap" or find_spec("umap")]
         wanted = [mine.get(kind) or compressor_settings({"kind": kind}) for kind in kinds or mine or everybody]
         return self.model_copy(update={"compressors": tuple(wanted), "widths": tuple(widths) or self.widths})

@@ -77,9 +77,10 @@ def _train(weights: dict[str, Tensor], vectors: Tensor, settings: AutoencoderSet
     optimiser = torch.optim.Adam(live.values(), lr=settings.learning_rate)
     best, lowest, waited = weights, _lost(weights, check).item(), 0
     for _ in range(settings.epochs):
-        for rows in torch.randperm(len(train), generator=random).split(settings.batch_size):
+        order = torch.randperm(len(train), generator=random)
+        for start in range(0, len(train), settings.batch_size):
             optimiser.zero_grad()
-            _lost(live, train[rows]).backward()  # type: ignore[no-untyped-call]
+            _lost(live, train[order[start : start + settings.batch_size]]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         with torch.no_grad():
             now = _lost(live, check).item()

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors
 import safetensors.numpy
+from numpy.typing import NDArray
 
 from segments.errors import ContractBroken, Refused
 from spark_jobs.vectors.method import Floats
@@ -91,7 +92,7 @@ class Compressor:
     def to_bytes(self) -> bytes:
         """What `from_bytes` reads: a safetensors file."""
         told = json.dumps(self.settings.model_dump(mode="json")).encode()
-        arrays = {SETTINGS: np.frombuffer(told, dtype=np.uint8)}
+        arrays: dict[str, NDArray[Any]] = {SETTINGS: np.frombuffer(told, dtype=np.uint8)}
         arrays |= {f"{METHOD}{name}": array for name, array in self.method.arrays().items()}
         for name in ("vectors", "codes"):
             scaling: Scaling = getattr(self, name)
