@@ -1,43 +1,44 @@
 """Step `score`: every item for every segment of every variant, into the `scores` table.
 
 Variants scored by one checkpoint share one grid: each distinct segment is scored once, then written for every variant
-that serves it. A variant's checkpoint is the one promoted for it (`es-ranking models promote`), else the night's own.
+that serves it. A variant's checkpoint is the one promoted for it (`es-ranking models promote`), else the night's own;
+items of a unit (store, department) that has a promotion of its own are scored by that one.
 Items are put into a fixed number of partitions by their id and scored in blocks of a fixed size, so that the numbers
 are bit for bit the same however the tables before were partitioned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from segments.catalogue import Catalogue
 from segments.errors import Refused
-from spark_jobs.models.checkpoint import from_parts, read_parts
+from spark_jobs.models.checkpoint import from_parts, read_parts, to_parts
+from spark_jobs.models.int8_rows import as_bytes
+from spark_jobs.models.scoring_settings import CHEAP, ONE_PRODUCT
 from spark_jobs.past_scores import SCORERS
-from spark_jobs.promoted import Promoted
-from spark_jobs.tables import schema_of
+from spark_jobs.promoted import NONE, Promoted, Units
+from spark_jobs.score_tasks import Parts, Stages, score_frame
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import DataFrame
 
+    from spark_jobs.models.checkpoint import Checkpoint
     from spark_jobs.night import Night
 
 PARTITIONS = 16
-BLOCK = 4096
 
 
 def run(night: Night) -> dict[str, object]:
     """Writes `scores`; returns rows by item kind and the pairs the grid scored.
 
     Raises:
-        Refused: no checkpoint, no features or no catalogue for this run; a promoted checkpoint that wants a field
-            this run's items do not have.
+        Refused: no checkpoint, no features or no catalogue for this run; a promoted checkpoint, or units, that want a
+            field this run's items do not have.
         ContractBroken: a checkpoint of another schema than the recipe's.
     """
     catalogue = Catalogue.load(night.folder("segments") / "catalogue.json")
@@ -46,10 +47,13 @@ def run(night: Night) -> dict[str, object]:
     registry = Promoted.read(night.work)
     for kind in night.recipe.shelves:
         items = _candidates(night, kind)
-        for folder, variants in _checkpoints(night, registry, kind).items():
+        column, _ = registry.units(kind)
+        for (folder, units), variants in _checkpoints(night, registry, kind).items():
             if folder is not None:
-                promoted |= {f"{kind}/{variant}": str(folder) for variant in variants}
-            frames.append(_model_scores(night, kind, items, catalogue, variants, promoted=folder))
+                told = [f"/{column}={unit}" if unit else "" for unit in units]
+                promoted |= {f"{kind}/{variant}{unit}": str(folder) for variant in variants for unit in told}
+            own = _of_units(items, registry, kind, units)
+            frames.append(_model_scores(night, kind, own, catalogue, variants, promoted=folder))
         for name, variant in night.recipe.variants.items():
             if variant.scorer == "model":
                 continue
@@ -84,13 +88,32 @@ def _candidates(night: Night, kind: str) -> DataFrame:
     return items.join(F.broadcast(changed), ["item_kind", "item_id"], "left_semi")
 
 
-def _checkpoints(night: Night, registry: Promoted, kind: str) -> dict[Path | None, list[str]]:
-    """Promoted checkpoint, or None for the night's own → the variants it scores."""
-    serving: dict[Path | None, list[str]] = {}
+def _checkpoints(night: Night, registry: Promoted, kind: str) -> dict[tuple[Path | None, Units], list[str]]:
+    """(promoted checkpoint, or None for the night's own; units whose items it scores) → the variants."""
+    serving: dict[tuple[Path | None, Units], list[str]] = {}
     for name, variant in night.recipe.variants.items():
         if variant.scorer == "model":
-            serving.setdefault(registry.checkpoint(kind, name), []).append(name)
+            for part in registry.scored_by(kind, name).items():
+                serving.setdefault(part, []).append(name)
     return serving
+
+
+def _of_units(items: DataFrame, registry: Promoted, kind: str, wanted: Units) -> DataFrame:
+    """The items of some units; None among them stands for every other item."""
+    column, units = registry.units(kind)
+    if not units:
+        return items
+    if column not in items.columns:
+        raise Refused(
+            f"units of {kind} are promoted by {column}, which this run's items do not have",
+            where="table item_features",
+            hint="es-ranking models list; es-ranking models demote --unit …",
+        )
+    value = F.coalesce(F.col(column).cast("string"), F.lit(NONE))
+    if None not in wanted:
+        return items.where(value.isin(*wanted))
+    left_out = [unit for unit in units if unit not in wanted]
+    return items.where(~value.isin(*left_out)) if left_out else items
 
 
 def _model_scores(
@@ -98,9 +121,11 @@ def _model_scores(
 ) -> DataFrame:
     folder = promoted or night.folder("models") / kind
     parts = read_parts(folder)
+    shelf = night.recipe.shelves[kind]
     # A checkpoint of another schema is refused here, before a task meets it; a promoted one has its own fields.
-    own = None if promoted else night.recipe.shelves[kind].fields
-    schema = from_parts(*parts, schema=own, where=str(folder)).schema
+    own = None if promoted else shelf.fields
+    checkpoint = from_parts(*parts, schema=own, where=str(folder))
+    schema = checkpoint.schema
     lacking = [field.name for field in schema.of_role("item") if field.name not in items.columns]
     if promoted and lacking:
         raise Refused(
@@ -114,66 +139,33 @@ def _model_scores(
         for segment in catalogue.segments_of(name):
             segments[segment.id] = dict(segment.values)
             serving.append((name, segment.id))
-    names = [field.name for field in schema.of_role("item") if field.name in items.columns]
+    stages = _stages(night, kind, checkpoint, parts)
+    wanted = (
+        schema.of_role("item") if stages.cheap is None else (*schema.of_role("item"), *shelf.fields.of_role("item"))
+    )
+    names = dict.fromkeys(field.name for field in wanted if field.name in items.columns)
     ready = (
         items.select("item_id", *(name for name in names if name != "item_id"))
         .repartition(PARTITIONS, "item_id")
         .sortWithinPartitions("item_id")
     )
-    broadcast = night.spark.sparkContext.broadcast(parts)
-    return ready.mapInArrow(scorer(broadcast, kind, segments, serving), schema_of("scores"))
+    return score_frame(ready, stages, kind, segments, serving)
 
 
-def scorer(
-    parts: Any, kind: str, segments: dict[str, dict[str, str]], serving: list[tuple[str, str]]
-) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """The function of a task: loads the checkpoint once, scores blocks of items, one torch thread.
-
-    Args:
-        parts: broadcast of a checkpoint's (sidecar, weights).
-        kind: item kind of all items.
-        segments: segment id → field values.
-        serving: (variant, segment) pairs to write.
-    """
-
-    def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import numpy as np
-        import pyarrow as pa
-        import torch
-
-        from spark_jobs.models.grid import Grid
-
-        received = [batch for batch in batches if batch.num_rows]
-        if not received:
-            return
-        torch.set_num_threads(1)
-        grid = Grid(from_parts(*parts.value))
-        viewers = grid.segments(list(segments.values()))
-        column = {name: place for place, name in enumerate(segments)}
-        chosen = np.array([column[segment] for _, segment in serving], dtype=np.int64)
-        items = pa.Table.from_batches(received)
-        for start in range(0, items.num_rows, BLOCK):
-            block = items.slice(start, BLOCK).combine_chunks()
-            chance = grid.score(block, viewers)[:, chosen]
-            ids, n = block.column("item_id").combine_chunks(), block.num_rows
-            yield pa.RecordBatch.from_arrays(
-                [
-                    _repeated([kind], np.zeros(n * len(serving), dtype=np.int32)),
-                    _repeated([name for name, _ in serving], np.repeat(np.arange(len(serving), dtype=np.int32), n)),
-                    _repeated([name for _, name in serving], np.repeat(np.arange(len(serving), dtype=np.int32), n)),
-                    pa.concat_arrays([ids] * len(serving)),
-                    pa.array(np.ascontiguousarray(chance.T).ravel()),
-                ],
-                names=["item_kind", "variant", "segment", "item_id", "pctr"],
-            )
-
-    return score
-
-
-def _repeated(values: list[str], codes: Any) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(values, pa.string())).dictionary_decode()
+def _stages(night: Night, kind: str, checkpoint: Checkpoint, parts: Parts) -> Stages:
+    """The checkpoint as the shelf's `scoring` wants it, the cheap one's parts before it if a cascade is asked for."""
+    shelf = night.recipe.shelves[kind]
+    if shelf.scoring.rows == "int8":
+        parts = to_parts(as_bytes(checkpoint))
+    cascade = shelf.scoring.cascade
+    # An hour's few changed items have no top of a list among them, and a promoted model of one product needs no other.
+    hourly = night.warehouse.manifest("changes", night.run) is not None
+    if cascade is None or hourly or checkpoint.settings.kind in ONE_PRODUCT:
+        return Stages(parts)
+    folder = night.folder("models") / kind / CHEAP
+    cheap = read_parts(folder)
+    from_parts(*cheap, schema=shelf.fields, where=str(folder))
+    return Stages(parts, cheap, cascade.top, cascade.lists)
 
 
 def main() -> None:

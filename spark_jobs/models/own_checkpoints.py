@@ -43,24 +43,21 @@ def own_checkpoints(
         valid_from: microseconds since 1970, where the days begin that choose the epoch.
         on_stage: told what begins.
     """
+    own = {name: joined([unit.train, unit.valid]) for name, unit in units.items()}
     shared: dict[str, Checkpoint] = {}
     found = {}
-    for name, (model, _, way) in ((name, told.partition("/")) for name, told in chosen.items()):
-        own = _whole(units[name])
-
-        def made(examples: Examples, model: str = model) -> Checkpoint:
-            done = develop(models[model], schema, examples=examples, valid_from=valid_from, training=training)
-            return replace(done.checkpoint, state={})
-
+    for name, told in chosen.items():
+        model, _, way = told.partition("/")
         if way == "individual":
             on_stage(f"{model}, {name} alone, to serve")
-            checkpoint = made(own)
+            checkpoint = _developed(models[model], schema, own[name], training, valid_from)
         else:
             if model not in shared:
                 on_stage(f"{model}, one for all, to serve")
-                shared[model] = made(joined([_whole(unit) for unit in units.values()]))
+                everything = joined(list(own.values()))
+                shared[model] = _developed(models[model], schema, everything, training, valid_from)
             checkpoint = shared[model]
-        found[name] = levelled(checkpoint, own, days=training.level_days)
+        found[name] = levelled(checkpoint, own[name], days=training.level_days)
     return found
 
 
@@ -71,5 +68,9 @@ def levelled(checkpoint: Checkpoint, examples: Examples, *, days: int) -> Checkp
     return replace(checkpoint, calibration=recentred(checkpoint.calibration, logits, recent.label, 1.0 / recent.rate))
 
 
-def _whole(unit: Unit) -> Examples:
-    return joined([unit.train, unit.valid])
+def _developed(
+    model: ModelSettings, schema: FieldSchema, examples: Examples, training: TrainingSettings, valid_from: int
+) -> Checkpoint:
+    done = develop(model, schema, examples=examples, valid_from=valid_from, training=training)
+    # It does not learn any more: what a later training would go on from is not kept.
+    return replace(done.checkpoint, state={})
