@@ -90,7 +90,7 @@ def _bars(
         viewers = cascade.segments(list(segments.values())) if cascade is not None else None
         for block in blocks:
             for name, chances in cascade.tops(block, viewers, top):
-                found[name] = largest(np.concatenate([found[name], chances]), top) if name in found else chances
+                found[name] = largest(np.concatenate([found[name], chances]), top + 1) if name in found else chances
         for name, chances in found.items():
             yield pa.RecordBatch.from_pydict({"list": [name], "chances": [chances.ravel()]})
 

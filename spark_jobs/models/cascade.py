@@ -47,11 +47,14 @@ class Cascade:
         return self.cheap.segments(segments), self.deep.segments(segments)
 
     def tops(self, items: pa.Table, viewers: tuple[Part, Part], top: int) -> Iterator[tuple[str, Doubles]]:
-        """Of each list among the items, its name and its largest cheap probabilities, (at most top, k)."""
+        """Of each list among the items, its name and its largest cheap probabilities, (at most top + 1, k).
+
+        One more than go on: whether a list has more than `top` items must be seen.
+        """
         chance = self.cheap.score(items, viewers[0])
         names, of = self._lists(items)
         for place, name in enumerate(names):
-            yield name, largest(chance[of == place], top)
+            yield name, largest(chance[of == place], top + 1)
 
     def score(self, items: pa.Table, viewers: tuple[Part, Part]) -> Doubles:
         """Probabilities (n items, k segments)."""

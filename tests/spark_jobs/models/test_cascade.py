@@ -73,8 +73,9 @@ def test_no_items_and_one() -> None:
 
 def test_bars_of_parts_are_those_of_the_whole() -> None:
     chances = np.random.default_rng(1).random((90, 4))
-    parts = [largest(chances[k::3], 10) for k in range(3)]
+    parts = [largest(chances[k::3], 11) for k in range(3)]
     assert np.array_equal(bar_of(parts, 10), np.sort(chances, axis=0)[-10])
+    assert np.array_equal(bar_of(parts[:1], 10), np.sort(chances[::3], axis=0)[-10])
     assert not bar_of(parts, 1000).any(), "everything reaches it"
 
 
