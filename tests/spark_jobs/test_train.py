@@ -16,6 +16,7 @@ from spark_jobs import train
 from spark_jobs.models.checkpoint import load
 from spark_jobs.models.settings import DeepFMSettings
 from spark_jobs.models.training_settings import TrainingSettings
+from spark_jobs.recipe import ShelfRecipe
 from tests.contracts.killed import killed_after
 from tests.contracts.ranker import SCHEMA, TRAINING, items_of, world
 
@@ -24,7 +25,7 @@ SETTINGS = TRAINING.model_copy(update={"epochs": 2, "checkpoint_every": 6})
 
 def night(folder: Path, training: TrainingSettings) -> Any:
     """What the step asks of a night, from plain files: no Spark."""
-    shelf = SimpleNamespace(fields=SCHEMA, model=DeepFMSettings(dim=4), training=training)
+    shelf = ShelfRecipe(index="shop", fields=SCHEMA, model=DeepFMSettings(dim=4), training=training)
     return SimpleNamespace(
         clock=3000 * 1_000_000,
         valid_from=2250 * 1_000_000,
