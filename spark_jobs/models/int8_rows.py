@@ -34,7 +34,7 @@ class Int8Rows(nn.Module):
 
     def __init__(self, table: Tensor, spans: tuple[int, ...]) -> None:
         super().__init__()
-        parts = table.detach().split(spans, dim=1)
+        parts = torch.split(table.detach(), list(spans), 1)
         scales = torch.stack([part.abs().amax(1) for part in parts], dim=1) / MOST
         # A row of zeros divides by one, not by zero.
         divisors = torch.where(scales > 0, scales, 1.0).repeat_interleave(torch.tensor(spans), dim=1)
