@@ -89,7 +89,7 @@ class Shown:
     """What the visits with clicks were shown, in the segment's order.
 
     Attributes:
-        top: (visits,) the first hits of each visit's list.
+        top: visit → the first hits of its list; visits of one list and segment share them.
         place: (clicks,) 1-based place of each click.
     """
 
@@ -105,17 +105,18 @@ class Shown:
         visits = outcomes.visits
         top: dict[int, list[Hit]] = {}
         place = np.zeros(visits.click_visit.size, dtype=np.int64)
-        for visit in np.unique(visits.click_visit).tolist():
-            name = visits.list_of[visit]
-            items = visits.list_items[visits.list_start[name] : visits.list_start[name + 1]]
-            scores = grid[rows[visit], items]
+        for segment, items, _, clicks, _ in visits.groups(rows):
+            if not clicks.size:
+                continue
+            scores = grid[segment, items]
             order = np.lexsort((items, -scores))
             stands = np.empty(order.size, dtype=np.int64)
             stands[order] = np.arange(1, order.size + 1)
-            mine = _clicks_of(outcomes, visit)
-            place[mine] = stands[visits.click_at[mine]]
-            found = zip(outcomes.items[items[order[:depth]]].tolist(), scores[order[:depth]].tolist(), strict=True)
-            top[visit] = [_hit(item, score, texts.get(item)) for item, score in found]
+            place[clicks] = stands[visits.click_at[clicks]]
+            first = order[:depth]
+            found = zip(outcomes.items[items[first]].tolist(), scores[first].tolist(), strict=True)
+            hits = [_hit(item, score, texts.get(item)) for item, score in found]
+            top |= dict.fromkeys(visits.click_visit[clicks].tolist(), hits)
         return cls(top, place)
 
     def sorted_by(self, outcomes: Outcomes, visit: int, planner: Planner) -> tuple[NDArray[np.int64], float]:

@@ -37,7 +37,7 @@ def read_clicks(folder: str, items: pa.Array, *, item_kind: str, since: int, bef
         items: ids; a click on another item is left out.
         item_kind: `product` or `banner`.
     """
-    begun = pc.cast(pc.cast(ds.field("request_at"), pa.timestamp("us")), pa.int64())
+    begun = ds.field("request_at").cast(pa.timestamp("us")).cast(pa.int64())
     wanted = (ds.field("item_kind") == item_kind) & (ds.field("label") == 1.0) & (begun >= since) & (begun < before)
     columns = {"user": ds.field("user_id"), "item": ds.field("item_id"), "at": begun}
     table = ds.dataset(folder.removeprefix("file:")).to_table(columns, filter=wanted)

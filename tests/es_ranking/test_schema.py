@@ -54,12 +54,18 @@ def test_points_of_rank_fields_can_be_left_out() -> None:
     assert mapping["properties"]["rank"]["properties"]["A"]["properties"]["all"] == {"type": "double", "index": False}
 
 
+def test_vectors_are_one_field_with_doc_values_where_asked_for() -> None:
+    without, with_them = (main_mapping({"A": ["all"]}, default_variant="A", vectors=asked) for asked in (False, True))
+    assert with_them["properties"].pop("vector") == {"type": "binary", "doc_values": True}
+    assert with_them == without
+
+
 def test_the_default_variant_must_be_ranked_for_all() -> None:
     with pytest.raises(UsageError, match="unknown default variant 'Z'"):
         main_mapping({"A": ["all"]}, default_variant="Z")
 
 
-@pytest.mark.parametrize("name", ["price", "rank", "recommended", "a.b"])
+@pytest.mark.parametrize("name", ["price", "rank", "recommended", "vector", "a.b"])
 def test_an_attribute_cannot_take_another_field_s_name(name: str) -> None:
     with pytest.raises(UsageError, match="taken or has a dot"):
         main_mapping({"A": ["all"]}, default_variant="A", keyword_attributes=[name])

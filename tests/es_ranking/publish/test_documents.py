@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from es_ranking.publish.documents import main_document, user_document, why_document
+from es_ranking.tastes.vectors import from_text
 from segments.errors import ContractBroken
 
 ROW = {
@@ -47,6 +48,13 @@ def test_an_item_whole() -> None:
         "rank": {"A": {"all": 0.25}},
     }
     json.dumps(document)
+
+
+def test_the_vector_of_the_personal_resort_and_no_other() -> None:
+    assert "vector" not in main_document(ROW, {}), "the source's own vector is not published"
+    packed = np.array([1.0, -2.5], dtype="<f2").tobytes()
+    document = json.loads(json.dumps(main_document({**ROW, "packed": packed}, {})))
+    assert from_text(document["vector"]).tolist() == [1.0, -2.5]
 
 
 def test_a_score_survives_to_the_last_bit() -> None:
