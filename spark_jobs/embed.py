@@ -63,9 +63,11 @@ def run(night: Night) -> dict[str, object]:
 def _train(
     night: Night, kind: str, shelf: ShelfRecipe, personal: PersonalSettings
 ) -> tuple[Checkpoint, dict[str, float]]:
-    ids = {"user_id": ("user", personal.user_buckets), "item_id": ("item", personal.item_buckets)}
-    own = (Field(name=name, role=role, buckets=buckets) for name, (role, buckets) in ids.items() if buckets)
-    schema = FieldSchema(fields=(*shelf.fields.fields, *own))
+    own = (
+        Field(name="user_id", role="user", buckets=personal.user_buckets) if personal.user_buckets else None,
+        Field(name="item_id", role="item", buckets=personal.item_buckets) if personal.item_buckets else None,
+    )
+    schema = FieldSchema(fields=(*shelf.fields.fields, *(field for field in own if field)))
     items = read_vectors(night.warehouse.folder("item_features", night.run), schema, item_kind=kind)
     folder = night.folder("models") / f"{kind}-vectors"
     unfinished = folder / "unfinished"
