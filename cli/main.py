@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "nightly": ("cli.nightly", "group", "Run the nightly job, whole or by step."),
     "node": ("cli.node", "group", "Start, stop and look at the embedded Elasticsearch and Redis."),
     "personal": ("cli.personal", "group", "Load, add to, show and forget what people like."),
+    "policy": ("cli.policy", "group", "Pins, boosts, exclusions and campaigns of merchandisers."),
     "publish": ("cli.publish", "command", "Publish ranks from a folder, without Spark."),
     "rollback": ("cli.generations", "rollback", "Serve the previous generation again."),
     "search": ("cli.search", "command", "Run a query sorted by recommended."),

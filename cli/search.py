@@ -23,10 +23,10 @@ from segments.errors import UsageError
 @click.option("--surface", default="search", show_default=True, metavar="NAME",
               help="Twiddlers and their parameters: search, category, banners, or a YAML file.")  # fmt: skip
 @click.option("--without", multiple=True, metavar="T",
-              help="Switch a twiddler off: personal, downrank, pins, interval (repeat).")  # fmt: skip
+              help="Switch a twiddler off, such as downrank, pins, interval (repeat).")  # fmt: skip
 @click.option("--size", type=click.IntRange(min=0), help="Hits on the page (10, or the body's own).")
 @click.option("--cursor", metavar="C", help="The cursor of the page before (needs ES_RANKING_CURSOR_KEY).")
-@click.option("--at", metavar="T", help="Recent actions before this UTC time count; now otherwise.")
+@click.option("--at", metavar="T", help="Recent actions before, and campaigns as of, this UTC time; now otherwise.")
 @click.option("--way", type=click.Choice(["auto", "at_once", "plan_then_fetch", "script"]), default="auto",
               show_default=True, help="How to run it; all ways give the same order.")  # fmt: skip
 @click.option(
@@ -59,6 +59,7 @@ def command(
     """
     from es_ranking.actions.connect import connect_actions
     from es_ranking.engine.connect import connect
+    from es_ranking.policy.live import LivePolicies
     from es_ranking.query.cursor import has_lasting_key
     from es_ranking.query.exposures import JsonLinesExposureLog
     from es_ranking.query.recommended import recommended
@@ -72,8 +73,9 @@ def command(
     body = read_body(text)
     if size is not None:
         body["size"] = size
+    engine = connect()
     page = recommended(
-        connect(),
+        engine,
         index,
         body,
         user=user,
@@ -84,6 +86,7 @@ def command(
         twiddlers=[name for name in TWIDDLERS if name not in without],
         actions=connect_actions() if user else None,
         tastes=connect_tastes() if user else None,
+        policies=LivePolicies(engine),
         cursor=cursor,
         way=way,
         explain=explain,
@@ -96,19 +99,20 @@ def command(
     if output == "json":
         emit(told, output)
         return
-    rows = [_row(hit, explain=explain) for hit in told["hits"]]
+    rows = [row_of(hit, explain=explain) for hit in told["hits"]]
     served = f"{page.generation}, variant {page.variant}, segment {page.segment}, {page.certificate}"
     emit(rows, output, title=served + "".join(f", {flag}" for flag in page.flags))
     if told["cursor"]:
         stderr.print(f"--cursor {told['cursor']}", style="dim", soft_wrap=True)
 
 
-def _row(hit: dict[str, Any], *, explain: bool) -> dict[str, Any]:
+def row_of(hit: dict[str, Any], *, explain: bool) -> dict[str, Any]:
+    """A hit as the table shows it."""
     source = hit["source"]
     row = {"place": hit["place"], "item": hit["item"], **{k: source.get(k) for k in ("title", "brand_id", "list")}}
     if explain:
         moves = hit.get("moves", [])
-        row["moves"] = "; ".join(f"{m['stage']} {m['from']}→{m['to']} ({m['reason']})" for m in moves) or None
+        row["moves"] = "; ".join(f"{m['stage']} {m['from'] or '…'}→{m['to']} ({m['reason']})" for m in moves) or None
     return row
 
 

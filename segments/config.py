@@ -43,8 +43,8 @@ class Settings(BaseModel):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """One YAML mapping, environment variables filled in.
+def read_yaml(path: str | Path, *, variables: bool = True) -> dict[str, Any]:
+    """One YAML mapping; with `variables`, those of the environment are filled in.
 
     Raises:
         UsageError: no such file, not YAML, not a mapping, or a variable without value and default.
@@ -55,7 +55,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError("cannot read the file", where=str(file), hint=error.strerror) from error
     try:
-        values = yaml.safe_load(_VARIABLE.sub(lambda match: _variable(match, file), text))
+        values = yaml.safe_load(_VARIABLE.sub(lambda match: _variable(match, file), text) if variables else text)
     except yaml.YAMLError as error:
         raise UsageError(f"not valid YAML: {' '.join(str(error).split())}", where=str(file)) from error
     if values is None:

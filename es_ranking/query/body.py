@@ -50,15 +50,28 @@ class Asked:
         return {key: value for key, value in self.chosen.items() if key not in COUNTED}
 
     @property
+    def required(self) -> Body:
+        """What every hit matches."""
+        return {"bool": {"filter": [self.chosen[key] for key in ("query", "post_filter") if key in self.chosen]}}
+
+    @property
     def in_one(self) -> bool:
         """Whether plan and fetch cannot be two requests: groups and vectors belong to the request that found them."""
         return "collapse" in self.chosen or "knn" in self.chosen
 
-    def without(self, item_field: str, items: Sequence[str]) -> Asked:
-        """The same list without some items, everywhere: hits, totals and aggregations."""
-        query: Body = {"must_not": [{"terms": {item_field: sorted(items)}}]}
-        query["must"] = [self.chosen.get("query", {"match_all": {}})]
-        return replace(self, chosen={**self.chosen, "query": {"bool": query}})
+    def without(self, clauses: Sequence[Body]) -> Asked:
+        """The same list without what matches one of the clauses, everywhere: hits, totals and aggregations."""
+        chosen = dict(self.chosen)
+        # the nearest vectors are hits whatever the query says, so they need the filter too
+        for name in {"query", "knn"} & set(chosen) or {"query"}:
+            part = chosen.get(name, {"match_all": {}})
+            chosen[name] = _all_without(part, clauses) if name == "query" else _nearest_without(part, clauses)
+        return replace(self, chosen=chosen)
+
+    def strand(self, clause: Body) -> Asked:
+        """Those hits of the same list that match a clause; nothing is counted over them."""
+        query = {"bool": {"must": [self.chosen.get("query", {"match_all": {}})], "filter": [clause]}}
+        return replace(self, chosen={**self.spec, "query": query, "track_total_hits": False})
 
     def body(self, sort: Sequence[Body], *, start: int, size: int) -> Body:
         """The caller's own body with another sort and window."""
@@ -124,6 +137,18 @@ def take_apart(body: Mapping[str, Any], *, max_window: int) -> Asked:
     rest = {key: value for key, value in body.items() if key not in {"from", "size", "sort"}}
     shown = {key: rest.pop(key) for key in SHOWN if key in rest}
     return Asked(rest, shown, start, size)
+
+
+def _all_without(query: Body, clauses: Sequence[Body]) -> Body:
+    return {"bool": {"must": [query], "must_not": list(clauses)}}
+
+
+def _nearest_without(knn: Any, clauses: Sequence[Body]) -> Any:
+    if isinstance(knn, list):
+        return [_nearest_without(one, clauses) for one in knn]
+    own = knn.get("filter", [])
+    filters = own if isinstance(own, list) else [own]
+    return {**knn, "filter": [*filters, {"bool": {"must_not": list(clauses)}}]}
 
 
 def _check_sort(sort: Any) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from segments.errors import UsageError
 
-VERSION = 2
+VERSION = 3
 KEY_VARIABLE = "ES_RANKING_CURSOR_KEY"
 LONGEST = 4096
 _EPHEMERAL = secrets.token_bytes(32)
@@ -39,6 +39,7 @@ class Cursor:
         position: hits shown so far.
         without: flags of the stores the first page had to do without; so do the next ones, or items would move.
         expires: seconds since 1970.
+        policy: version of the policy; 0: none.
     """
 
     alias: str
@@ -52,6 +53,7 @@ class Cursor:
     position: int
     without: tuple[str, ...]
     expires: int
+    policy: int = 0
 
     def seal(self, key: bytes | None = None) -> str:
         """The opaque text a caller hands back."""

@@ -45,9 +45,12 @@ class Page:
         certificate: `exact`, or `relaxed(n)`: n gaps were given up between the first place and the end of this page.
         way: how it was run: `field`, `at_once`, `plan_then_fetch`, `script`.
         flags: what went otherwise: `actions_unavailable`, `tastes_unavailable`, `restarted`, `users_unavailable`,
-            `exposures_lost`.
+            `exposures_lost`, `policy_broken`, `policy_stale`, `policy_unavailable`.
         cursor: for the next page; None at the end of the list.
         requests: how many requests went to the engine for planning and fetching.
+        policy: version of the policy; 0: none.
+        campaigns: those of the policy that held, the winning one first.
+        overruled: what campaigns wanted and did not get, and why.
     """
 
     hits: tuple[PageHit, ...]
@@ -62,6 +65,9 @@ class Page:
     flags: tuple[str, ...]
     cursor: str | None
     requests: int
+    policy: int = 0
+    campaigns: tuple[str, ...] = ()
+    overruled: tuple[str, ...] = ()
 
     @property
     def items(self) -> list[str]:
@@ -85,6 +91,9 @@ class Page:
             "certificate": self.certificate,
             "way": self.way,
             "flags": list(self.flags),
+            "policy": self.policy,
+            "campaigns": list(self.campaigns),
+            "overruled": list(self.overruled),
             "total": self.total,
             "cursor": self.cursor,
             "hits": [

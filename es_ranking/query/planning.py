@@ -8,13 +8,10 @@ from typing import Any
 
 from es_ranking.engine.contract import Engine
 from es_ranking.query.prepare import Ready
-from es_ranking.schema import VECTOR
-from es_ranking.scripts.sorts import field_sort
-from es_ranking.twiddlers.contract import Facts, Hit, Twiddler
-from es_ranking.twiddlers.downrank import Downrank
-from es_ranking.twiddlers.interval import IntervalSettings
-from es_ranking.twiddlers.personal import Personal
-from es_ranking.twiddlers.pins import Pins, PinsSettings
+from es_ranking.scripts.sorts import boosts_sort, field_sort
+from es_ranking.scripts.store import ensure_scripts
+from es_ranking.twiddlers.contract import Facts, Hit, Strand, Twiddler
+from es_ranking.twiddlers.pins import PinsSettings
 from es_ranking.twiddlers.planner import Plan, Planner
 from es_ranking.twiddlers.settings import Surface
 from segments.errors import RankingError, UsageError
@@ -36,9 +33,8 @@ class Reading:
 
 def attributes_of(ready: Ready) -> list[str]:
     """Fields whose doc values the twiddlers of this request look at."""
-    gaps = [one for one in ready.settings if isinstance(one, IntervalSettings)]
-    vector = [] if ready.taste is None else [VECTOR]
-    return vector + list(dict.fromkeys(gap.attribute for one in gaps for gap in one.gaps))
+    facts = Facts(ready.counts, taste=ready.taste)
+    return list(dict.fromkeys(name for one in ready.settings for name in one.attributes(facts)))
 
 
 def twiddlers_of(engine: Engine, ready: Ready, surface: Surface) -> tuple[list[Twiddler], int]:
@@ -49,22 +45,13 @@ def twiddlers_of(engine: Engine, ready: Ready, surface: Surface) -> tuple[list[T
     if pins is not None:
         items = [pin.item for pin in pins.pins]
         sort = field_sort(ready.served.field, surface.item_field)
-        answer = engine.search(
-            ready.target, ready.asked.pins_body(sort, surface.item_field, items, attributes_of(ready))
-        )
+        attributes = attributes_of(ready)
+        answer = engine.search(ready.target, ready.asked.pins_body(sort, surface.item_field, items, attributes))
         check_generation(ready, answer)
-        pinned = {hit.item_id: hit for hit in (hit_of(raw, attributes_of(ready)) for raw in answer["hits"]["hits"])}
+        pinned = {hit.item_id: hit for hit in (hit_of(raw, attributes) for raw in answer["hits"]["hits"])}
         requests = 1
-    built = [settings.build(Facts(ready.counts, pinned, ready.taste)) for settings in ready.settings]
-    return [one for one in built if not _idle(one)], requests
-
-
-def _idle(twiddler: Twiddler) -> bool:
-    if isinstance(twiddler, Downrank):
-        return not twiddler.by_item
-    if isinstance(twiddler, Personal):
-        return twiddler.taste is None
-    return isinstance(twiddler, Pins) and not twiddler.by_slot
+    built: list[Twiddler] = [one.build(Facts(ready.counts, pinned, ready.taste)) for one in ready.settings]
+    return [one for one in built if not one.idle], requests
 
 
 def read_plan(engine: Engine, ready: Ready, surface: Surface, planner: Planner, *, whole: bool) -> Reading:
@@ -80,17 +67,30 @@ def read_plan(engine: Engine, ready: Ready, surface: Surface, planner: Planner, 
     asked = ready.asked
     wanted = asked.start + asked.size
     sort = field_sort(ready.served.field, surface.item_field)
+    if planner.boosts is not None and asked.in_one:
+        # the hit that stands for a group is chosen by the sort, so the boosts must be in it
+        ensure_scripts(engine)
+        boosted, _, tie = boosts_sort(ready.served.field, surface.item_field, planner.boosts.boosts)
+        sort, planner = [boosted, tie], planner.without_boosts()
+    parts = [] if planner.boosts is None else [asked.strand(one) for one in planner.boosts.strands(surface.item_field)]
     attributes = attributes_of(ready)
     size = min(planner.window(wanted), surface.max_window)
     requests = 0
     while True:
         make = asked.whole_body if whole else asked.plan_body
-        response = engine.search(ready.target, make(sort, attributes, size=size))
+        bodies = [make(sort, attributes, size=size), *(part.plan_body(sort, attributes, size=size) for part in parts)]
+        if parts:
+            response, *others = engine.msearch([(ready.target, body) for body in bodies])
+        else:
+            response, others = engine.search(ready.target, bodies[0]), []
         requests += 1
-        check_generation(ready, response)
+        for answer in (response, *others):
+            check_generation(ready, answer)
         raw = response["hits"]["hits"]
         hits = [hit_of(one, attributes) for one in raw]
-        plan = planner.plan(hits, wanted, ended=len(raw) < size)
+        found = [[hit_of(one, attributes) for one in answer["hits"]["hits"]] for answer in others]
+        strands = [Strand(strand, ended=len(strand) < size) for strand in found]
+        plan = planner.plan(hits, wanted, ended=len(raw) < size, strands=strands)
         if not plan.needs:
             by_item = {hit.item_id: one for hit, one in zip(hits, raw, strict=True)}
             return Reading(plan, response, by_item, requests)

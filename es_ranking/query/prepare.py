@@ -8,13 +8,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from es_ranking.actions.contract import ActionStore, ActionsUnavailable, milliseconds
+from es_ranking.policy.effective import Effective, Place, effective
+from es_ranking.policy.live import UNAVAILABLE, Held, Policies
 from es_ranking.query.audience import Audience, Served
 from es_ranking.query.body import Asked, take_apart
 from es_ranking.query.cursor import Cursor, spec_hash
 from es_ranking.tastes.contract import Taste, TasteStore, TastesUnavailable
-from es_ranking.twiddlers.downrank import DownrankSettings, penalties
+from es_ranking.twiddlers.downrank import WINDOW_DAYS, DownrankSettings, penalties
 from es_ranking.twiddlers.personal import PersonalSettings
 from es_ranking.twiddlers.registry import TwiddlerSettings, chosen
+from es_ranking.twiddlers.scripted import ScriptedSettings
 from es_ranking.twiddlers.settings import Surface
 from segments.errors import UsageError
 
@@ -47,6 +50,8 @@ class Ready:
         counts: recent actions of the user; empty where none count or the store is down.
         taste: what the user clicked; None where that is too little, or the store is down.
         without: flags of the stores that were not to be had, so this list and its next pages go without.
+        policy: its version; 0: none.
+        wanted: what the policy comes to for this request.
     """
 
     asked: Asked
@@ -59,35 +64,38 @@ class Ready:
     spec: str
     flags: tuple[str, ...]
     without: tuple[str, ...]
+    policy: int
+    wanted: Effective
 
 
 @dataclass(frozen=True)
 class Stores:
-    """What is known of users beside the engine; None: nothing."""
+    """What is known of users and wanted by merchandisers; None: nothing."""
 
     actions: ActionStore | None = None
     tastes: TasteStore | None = None
+    policies: Policies | None = None
 
 
 def prepare(request: Request, audience: Audience, stores: Stores) -> Ready:
-    """Checks the request, opens its cursor, resolves the user, reads his recent actions and his taste.
+    """Checks the request, opens its cursor, resolves the user, reads the policy, his recent actions and his taste.
 
     Raises:
         UsageError: see `recommended`.
     """
     surface = request.surface
-    settings = chosen(surface.twiddlers, request.twiddlers)
     asked = take_apart(request.body, max_window=surface.max_window)
     spec = spec_hash(
         [
-            request.index, asked.spec, request.user, request.segment, request.variant, surface.item_field,
-            [one.model_dump(mode="json") for one in settings],
+            request.index, asked.spec, request.user, request.segment, request.variant,
+            surface.model_dump(mode="json", include={"item_field", "twiddlers", "variants"}),
+            None if request.twiddlers is None else sorted(request.twiddlers),
         ]
     )  # fmt: skip
     if request.at is not None and request.at.tzinfo is None:
         raise UsageError("`at` needs a time zone", hint="datetime.now(UTC)")
     if request.cursor is not None:
-        return _continued(request, request.cursor, asked, settings, spec, stores)
+        return _continued(request, request.cursor, asked, spec, stores)
     served = audience.resolve(
         request.index,
         user=request.user,
@@ -96,17 +104,10 @@ def prepare(request: Request, audience: Audience, stores: Stores) -> Ready:
         experiment=surface.experiment,
     )
     as_of = request.at or request.now
-    return _ready(request, stores, asked, served, request.index, settings, as_of, spec, without=())
+    return _ready(request, stores, asked, served, request.index, as_of, spec)
 
 
-def _continued(
-    request: Request,
-    text: str,
-    asked: Asked,
-    settings: tuple[TwiddlerSettings, ...],
-    spec: str,
-    stores: Stores,
-) -> Ready:
+def _continued(request: Request, text: str, asked: Asked, spec: str, stores: Stores) -> Ready:
     if asked.start:
         raise UsageError("give a cursor or `from`, not both", where="query body")
     cursor = Cursor.open(text, spec=spec, now=request.now.timestamp(), key=request.key)
@@ -115,20 +116,32 @@ def _continued(
     served = Served(cursor.alias, cursor.index, cursor.generation, cursor.segment, cursor.variant, cursor.space)
     as_of = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=cursor.as_of)
     asked = replace(asked, start=cursor.position)
-    return _ready(request, stores, asked, served, cursor.index, settings, as_of, spec, without=cursor.without)
+    return _ready(
+        request, stores, asked, served, cursor.index, as_of, spec, without=cursor.without, policy=cursor.policy
+    )
 
 
 def _ready(
-    request: Request, stores: Stores, asked: Asked, served: Served, target: str,
-    settings: tuple[TwiddlerSettings, ...], as_of: datetime, spec: str, *, without: tuple[str, ...],
+    request: Request, stores: Stores, asked: Asked, served: Served, target: str, as_of: datetime, spec: str, *,
+    without: tuple[str, ...] = (), policy: int | None = None,
 ) -> Ready:  # fmt: skip
     """Asks the stores, except those that `without` flags; one that is down is flagged, never waited for.
+
+    A later page keeps to the version of the policy, and to its campaigns as of the time, of the first one.
 
     A search that waits for its history, or fails without it, is worse than one that does without.
     """
     counts: Mapping[str, Mapping[str, int]] = {}
     taste: Taste | None = None
     found = list(without)
+    held = Held()
+    if stores.policies is not None and UNAVAILABLE not in without:
+        ask = stores.policies
+        held = ask.current(served.alias) if policy is None else ask.version(served.alias, policy)
+        found += [held.flag] if held.flag == UNAVAILABLE else []
+    surface = request.surface
+    wanted = effective(held.policy, Place(as_of, surface.name, served.variant, served.segment, asked.required))
+    settings = chosen(wanted.joined(surface.twiddlers_of(served.variant)), request.twiddlers)
     if ACTIONS not in without:
         try:
             counts = _counts(settings, request.user, as_of, stores.actions)
@@ -139,15 +152,17 @@ def _ready(
             taste = _taste(settings, request.user, served, as_of, stores.tastes)
         except TastesUnavailable:
             found.append(TASTES)
-    asked = _filtered(asked, settings, counts, request.surface.item_field)
-    flags = served.flags + tuple(found)
-    return Ready(asked, served, target, settings, counts, taste, as_of, spec, flags, tuple(found))
+    asked = _filtered(asked, settings, counts, wanted, surface.item_field)
+    flags = served.flags + tuple(found) + ((held.flag,) if held.flag and held.flag not in found else ())
+    return Ready(asked, served, target, settings, counts, taste, as_of, spec, flags, tuple(found), held.version, wanted)
 
 
 def _filtered(
-    asked: Asked, settings: tuple[TwiddlerSettings, ...], counts: Mapping[str, Mapping[str, int]], item_field: str
-) -> Asked:
-    """The filter stage: what downrank excludes leaves the query itself, so that totals and aggregations agree."""
+    asked: Asked, settings: tuple[TwiddlerSettings, ...], counts: Mapping[str, Mapping[str, int]], wanted: Effective,
+    item_field: str,
+) -> Asked:  # fmt: skip
+    """The filter stage: what is excluded leaves the query itself, so that totals and aggregations agree."""
+    clauses = [rule.clause(item_field) for rule in wanted.exclusions]
     left_out = [
         item
         for one in settings
@@ -155,16 +170,19 @@ def _filtered(
         for item, penalty in penalties(counts, one).items()
         if penalty.excluded
     ]
-    return asked.without(item_field, left_out) if left_out else asked
+    if left_out:
+        clauses.append({"terms": {item_field: sorted(left_out)}})
+    return asked.without(clauses) if clauses else asked
 
 
 def _counts(
     settings: tuple[TwiddlerSettings, ...], user: str | None, as_of: datetime, actions: ActionStore | None
 ) -> Mapping[str, Mapping[str, int]]:
-    downrank = next((one for one in settings if isinstance(one, DownrankSettings)), None)
-    if downrank is None or user is None or actions is None:
+    windows = [one.window_days for one in settings if isinstance(one, DownrankSettings)]
+    windows += [WINDOW_DAYS for one in settings if isinstance(one, ScriptedSettings) and one.counts]
+    if not windows or user is None or actions is None:
         return {}
-    return actions.counts(user, as_of, timedelta(days=downrank.window_days))
+    return actions.counts(user, as_of, timedelta(days=windows[0]))
 
 
 def _taste(
@@ -191,4 +209,5 @@ def next_cursor(ready: Ready, shown: int, *, now: datetime, lifetime: timedelta)
         position=ready.asked.start + shown,
         without=ready.without,
         expires=int((now + lifetime).timestamp()),
+        policy=ready.policy,
     )

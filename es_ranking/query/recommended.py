@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary
 
 from es_ranking.actions.contract import ActionStore
 from es_ranking.engine.contract import Engine
-from es_ranking.engine.errors import IndexMissing
+from es_ranking.engine.errors import EngineRejected, IndexMissing
+from es_ranking.policy.live import NOTHING, UNAVAILABLE, GivenPolicy, Policies
 from es_ranking.query.audience import Audience, Served
 from es_ranking.query.body import Body
 from es_ranking.query.exposures import ExposureLog, exposures_of, propensities
@@ -43,6 +44,7 @@ def recommended(
     twiddlers: Collection[str] | None = None,
     actions: ActionStore | None = None,
     tastes: TasteStore | None = None,
+    policies: Policies | None = None,
     cursor: str | None = None,
     way: str = "auto",
     explain: bool = False,
@@ -61,11 +63,12 @@ def recommended(
         user: resolved to a segment, and to recent actions.
         segment: instead of the user's own; the variant must rank for it.
         variant: instead of the surface's, the experiment's, or the generation's default.
-        at: recent actions before this time count; None: now.
+        at: recent actions before this time count, and campaigns that hold then; None: now.
         surface: which twiddlers, with which parameters.
         twiddlers: names of those to leave on; None: all of the surface's, an empty list: none.
         actions: the recent-action store; None: no downrank.
         tastes: the taste store; None: no personal re-sort.
+        policies: what merchandisers want, such as `LivePolicies(engine)`; None: nothing.
         cursor: of the page before. Only `size` and what is shown may differ from that page's request.
         way: `auto`, or one of `at_once`, `plan_then_fetch`, `script`; all give the same order.
         explain: every hit carries its moves.
@@ -83,7 +86,7 @@ def recommended(
     """
     clock = now or datetime.now(UTC)
     request = Request(index, body, user, segment, variant, at, surface, twiddlers, cursor, clock, key)
-    ready, done = _run(engine, request, Stores(actions, tastes), way)
+    ready, done = _run(engine, request, Stores(actions, tastes, policies), way)
     hits = tuple(
         PageHit(
             item=entry.hit.item_id,
@@ -124,6 +127,9 @@ def recommended(
         flags=tuple(flags),
         cursor=following,
         requests=done.requests,
+        policy=ready.policy,
+        campaigns=ready.wanted.campaigns,
+        overruled=ready.wanted.overruled,
     )
 
 
@@ -151,6 +157,7 @@ def rewrite(
     twiddlers: Collection[str] | None = None,
     actions: ActionStore | None = None,
     tastes: TasteStore | None = None,
+    policies: Policies | None = None,
 ) -> Rewritten:
     """The caller's own body, sorted by recommended, without running it.
 
@@ -163,7 +170,7 @@ def rewrite(
     request = Request(index, body, user, segment, variant, at, surface, twiddlers, None, datetime.now(UTC), None)
     audience = _audience(engine)
     for last in (False, False, True):
-        ready = prepare(request, audience, Stores(actions, tastes))
+        ready = prepare(request, audience, Stores(actions, tastes, policies))
         try:
             found, _ = twiddlers_of(engine, ready, surface)
             by = sorting(engine, ready, surface, found)
@@ -181,10 +188,12 @@ def _run(engine: Engine, request: Request, stores: Stores, way: str) -> tuple[Re
     """Runs, again when the generation is switched meanwhile, from the start when a cursor's generation is gone."""
     audience = _audience(engine)
     restarted: tuple[str, ...] = ()
+    campaigns: tuple[str, ...] = ()
     for attempt in range(_TRIES):
         try:
             ready = prepare(request, audience, stores)
             ready = replace(ready, flags=restarted + ready.flags)
+            campaigns = ready.wanted.campaigns
             return ready, run(engine, ready, request.surface, way)
         except GenerationSwitched:
             audience.forget(request.index)
@@ -197,6 +206,12 @@ def _run(engine: Engine, request: Request, stores: Stores, way: str) -> tuple[Re
             elif attempt == _TRIES - 1 or not audience.knows(request.index):
                 raise
             audience.forget(request.index)
+        except EngineRejected as error:
+            if not campaigns or attempt == _TRIES - 1:
+                raise
+            # a field that has gone, a script that may not be put: the policy is given up, not the search
+            log.warning("the engine refuses the query with its policy: %s", error)
+            stores = replace(stores, policies=GivenPolicy(NOTHING, UNAVAILABLE))
     raise AssertionError("unreachable")
 
 

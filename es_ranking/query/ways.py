@@ -4,7 +4,8 @@
 - `at_once`: plan and fetch in one request; for small windows.
 - `plan_then_fetch`: doc values for the window, then the page's items; the reference.
 - `script`: plan, then the caller's own query with a script sort over the planned positions (aggregations, highlights
-  and paging stay as they were). Downrank alone by factors needs no plan: its script is exact for every hit.
+  and paging stay as they were). Boosts alone, and downrank alone by factors, need no plan: their scripts are exact
+  for every hit.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from es_ranking.engine.contract import Engine
 from es_ranking.query.body import Body
 from es_ranking.query.planning import Reading, attributes_of, check_generation, read_plan, twiddlers_of
 from es_ranking.query.prepare import Ready
-from es_ranking.scripts.sorts import downrank_sort, field_sort, interval_sort
+from es_ranking.scripts.sorts import boosts_sort, downrank_sort, field_sort, interval_sort
 from es_ranking.scripts.store import ensure_scripts
+from es_ranking.twiddlers.boosts import Boosts
 from es_ranking.twiddlers.contract import Entry, Hit, Twiddler
 from es_ranking.twiddlers.downrank import Downrank
 from es_ranking.twiddlers.planner import Planner
@@ -84,6 +86,8 @@ def sorting(engine: Engine, ready: Ready, surface: Surface, twiddlers: Sequence[
     if not twiddlers:
         return Sorting(field_sort(field, item_field))
     ensure_scripts(engine)
+    if len(twiddlers) == 1 and isinstance(twiddlers[0], Boosts):
+        return Sorting(boosts_sort(field, item_field, twiddlers[0].boosts))
     factors = _factors(twiddlers)
     if factors is not None:
         return Sorting(downrank_sort(field, item_field, factors))
@@ -97,7 +101,7 @@ def _factors(twiddlers: Sequence[Twiddler]) -> dict[str, float] | None:
     if len(twiddlers) != 1 or not isinstance(twiddlers[0], Downrank):
         return None
     by_item = twiddlers[0].by_item
-    if any(penalty.places or penalty.excluded for penalty in by_item.values()):
+    if any(penalty.places or penalty.not_in_first or penalty.excluded for penalty in by_item.values()):
         return None
     return {item: penalty.factor for item, penalty in by_item.items()}
 

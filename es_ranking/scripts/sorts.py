@@ -5,10 +5,11 @@ Scripts take parameters, never text from a request: one compiled script serves e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from es_ranking.scripts.store import DOWNRANK, INTERVAL
+from es_ranking.scripts.store import BOOSTS, DOWNRANK, INTERVAL
+from es_ranking.twiddlers.boosts import Boost
 
 Sort = list[dict[str, Any]]
 
@@ -23,6 +24,14 @@ def field_sort(field: str, item_field: str) -> Sort:
         {field: {"order": "desc", "missing": "_last", "unmapped_type": "double"}},
         {item_field: {"order": "asc"}},
     ]
+
+
+def boosts_sort(field: str, item_field: str, boosts: Sequence[Boost]) -> Sort:
+    """By rank times the factor of the first boost that matches: exact inside the engine, for every hit."""
+    rules = [boost.params | {"factor": boost.factor} for boost in boosts]
+    params = {"field": field, "item_field": item_field, "rules": rules}
+    script = {"type": "number", "order": "desc", "script": {"id": BOOSTS.id, "params": params}}
+    return [{"_script": script}, *field_sort(field, item_field)]
 
 
 def downrank_sort(field: str, item_field: str, factors: Mapping[str, float]) -> Sort:

@@ -7,9 +7,11 @@ exactly when it has read enough.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from segments.config import Settings
 
 if TYPE_CHECKING:
     from es_ranking.tastes.contract import Taste
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 Value = str | int | float | bool
 """A value of an attribute, as the engine's doc values give it."""
 
-STAGES = ("filter", "base", "boosts", "personal", "downrank", "pins", "interval")
+STAGES = ("filter", "base", "boosts", "scripted", "personal", "downrank", "pins", "interval")
 """The order of stages (DESIGN: query time). Whatever order a surface lists its twiddlers in, they run in this one."""
 
 
@@ -38,10 +40,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One stage moved one item. Places count from 1."""
+    """One stage moved one item. Places count from 1; no source: it stood further down than was read."""
 
     item: str
-    source: int
+    source: int | None
     target: int
     stage: str
     reason: str
@@ -76,11 +78,25 @@ class Entry:
             place = self.places.get(stage)
             if place is None:
                 continue
-            if previous is not None and place != previous:
-                way = "moved up: others above it moved" if place < previous else "moved down: others passed it"
+            if place != previous and (previous is not None or stage in self.reasons):
+                up = previous is None or place < previous
+                way = "moved up: others above it moved" if up else "moved down: others passed it"
                 found.append(Move(self.hit.item_id, previous, place, stage, self.reasons.get(stage, way)))
             previous = place
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Strand:
+    """The first hits of a part of the list, in base order: those that one boost raises.
+
+    Args:
+        hits: as many as were read of the whole list, or all there are.
+        ended: no hit of this part follows.
+    """
+
+    hits: Sequence[Hit]
+    ended: bool
 
 
 @dataclass(slots=True)
@@ -91,13 +107,15 @@ class Stream:
         entries: in order.
         ended: no hit follows these.
         slots: places (counted from 0) that pins have reserved; their items are not among `entries`.
-        relaxed: gaps given up so far, one for each attribute dropped at a place.
+        relaxed: limits given up so far, one for each limit dropped at a place.
+        strands: of the boosts that raise, in their order; until the stage of boosts.
     """
 
     entries: list[Entry]
     ended: bool
     slots: dict[int, Entry] = field(default_factory=dict)
     relaxed: int = 0
+    strands: Sequence[Strand] = ()
 
     def mark(self, stage: str) -> None:
         """Writes down every entry's place after a stage, the reserved slots counted in."""
@@ -126,10 +144,23 @@ class Facts:
     taste: Taste | None = None
 
 
+class Configured(Settings):
+    """Base of every twiddler's settings, which have a `kind` and a `build(facts)` besides."""
+
+    def attributes(self, facts: Facts) -> tuple[str, ...]:
+        """Fields whose doc values the twiddler looks at."""
+        return ()
+
+
 class Twiddler(Protocol):
     """Rearranges a settled prefix into another one."""
 
     stage: ClassVar[str]
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do in this request, for this user."""
+        ...
 
     def reach(self, wanted: int) -> int:
         """How many hits of its input give `wanted` hits of its output, when nothing is demoted."""

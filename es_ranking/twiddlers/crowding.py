@@ -1,7 +1,7 @@
 """Crowding: at most n items with one value of an attribute among the first m places.
 
 Of a brand that has the best twenty items, two are shown on the first row and the others after it. Pins take their share
-of the n; what cannot be kept within the look-ahead is given up and counted, as a gap is (es_ranking/twiddlers/spacing.py).
+of the n; what cannot be kept within the look-ahead is given up and counted, as a gap is (see spacing.py).
 """
 
 from __future__ import annotations
@@ -65,11 +65,13 @@ class _Share:
         self.crowd = crowd
         self.there: Counter[Value] = Counter()
         self.ahead: Counter[Value] = Counter()
+        self.reserved: set[str] = set()
         # how many too many were counted already
         self.counted: Counter[Value] = Counter()
 
     def reserve(self, entry: Entry, slot: int) -> None:
         if slot < self.crowd.first:
+            self.reserved.add(entry.hit.item_id)
             self.ahead.update(self._values(entry))
 
     def broken(self, entry: Entry, place: int) -> bool:
@@ -81,18 +83,25 @@ class _Share:
         if place >= self.crowd.first:
             return 0
         values = self._values(entry)
-        if foreseen:
+        if entry.hit.item_id in self.reserved:
             self.ahead.subtract(values)
-        return int(any(self.there[value] + 1 - self.crowd.most > self.counted[value] for value in values))
+        self.there.update(values)
+        over = {value: self.there[value] - self.crowd.most for value in values}
+        uncounted = any(over[value] > self.counted[value] for value in values)
+        self._count(over)
+        return int(uncounted)
 
     def deliver(self, entry: Entry, place: int) -> None:
         if place >= self.crowd.first:
             return
-        for value in self._values(entry):
-            self.there[value] += 1
-            # a hit that would break the limit with a pin further down is counted where it stands
-            over = self.there[value] + self.ahead[value] - self.crowd.most
-            self.counted[value] = max(self.counted[value], over)
+        values = self._values(entry)
+        self.there.update(values)
+        # a hit that breaks the limit with a pin further down was counted where it stands
+        self._count({value: self.there[value] + self.ahead[value] - self.crowd.most for value in values})
+
+    def _count(self, over: dict[Value, int]) -> None:
+        for value, many in over.items():
+            self.counted[value] = max(self.counted[value], many)
 
     def _values(self, entry: Entry) -> tuple[Value, ...]:
         return entry.hit.attributes.get(self.crowd.attribute, ())

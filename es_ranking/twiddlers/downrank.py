@@ -6,6 +6,8 @@ With n_k actions of kind k on an item within the window and the threshold t_k,
 
 - factor: a score s > 0 becomes s * prod_k phi_k ** m_k, 0 < phi_k <= 1 (scores <= 0 and unranked items stay);
 - places: index j in the filtered list becomes j + sum_k d_k * m_k, ties: undemoted first;
+- not_in_first: an item with m_k > 0 waits until N others stand before it, then comes next (of several kinds the largest
+  N counts); in a list with fewer others it comes last. N is of the list before pins and gaps;
 - exclude: an item with m_k > 0 leaves the list.
 
 Order among items in the same condition stays the ranker's, and more actions never move an item up. Downrank only
@@ -20,30 +22,34 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from es_ranking.twiddlers.contract import Entry, Facts, Stream
+from es_ranking.twiddlers.contract import Configured, Entry, Facts, Stream
 from segments.config import Settings
+
+WINDOW_DAYS = 28.0
 
 
 class Degree(Settings):
-    """How strongly one kind of action demotes: exactly one of factor, places, exclude."""
+    """How strongly one kind of action demotes: exactly one of factor, places, not_in_first, exclude."""
 
     threshold: int = Field(default=1, ge=1, description="actions within the window from which demotion begins")
     factor: float | None = Field(default=None, gt=0.0, le=1.0, description="phi: multiplies the score, once an action")
     places: int | None = Field(default=None, ge=1, description="d: places further down, for each action")
+    not_in_first: int | None = Field(default=None, ge=1, le=1000, description="N: places the item is kept out of")
     exclude: bool = Field(default=False, description="the item leaves the list")
 
     @model_validator(mode="after")
     def _one_degree(self) -> Degree:
-        if (self.factor is not None) + (self.places is not None) + self.exclude != 1:
-            raise ValueError("give exactly one of factor, places, exclude: true")
+        given = [one for one in (self.factor, self.places, self.not_in_first, self.exclude or None) if one is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of factor, places, not_in_first, exclude: true")
         return self
 
 
-class DownrankSettings(Settings):
+class DownrankSettings(Configured):
     """Downrank of a surface."""
 
     kind: Literal["downrank"] = "downrank"
-    window_days: float = Field(default=28.0, gt=0.0, description="how far back actions count")
+    window_days: float = Field(default=WINDOW_DAYS, gt=0.0, description="how far back actions count")
     actions: dict[str, Degree] = Field(description="by action kind: threshold and degree")
 
     def build(self, facts: Facts) -> Downrank:
@@ -57,6 +63,7 @@ class Penalty:
 
     factor: float = 1.0
     places: int = 0
+    not_in_first: int = 0
     excluded: bool = False
     reason: str = ""
 
@@ -77,7 +84,7 @@ def penalties(counts: Mapping[str, Mapping[str, int]], settings: DownrankSetting
 
 
 def _penalty(by_kind: Mapping[str, int], settings: DownrankSettings) -> Penalty | None:
-    factor, places, excluded, reasons = 1.0, 0, False, []
+    factor, places, first, excluded, reasons = 1.0, 0, 0, False, []
     # the order of the settings, not of the counts: the product of floats must be the same number every time
     for kind, degree in settings.actions.items():
         n = by_kind.get(kind, 0)
@@ -90,10 +97,13 @@ def _penalty(by_kind: Mapping[str, int], settings: DownrankSettings) -> Penalty 
         elif degree.places is not None:
             places += degree.places * m
             reasons.append(f"{kind} x{n}: {degree.places * m} places down")
+        elif degree.not_in_first is not None:
+            first = max(first, degree.not_in_first)
+            reasons.append(f"{kind} x{n}: not in the first {degree.not_in_first}")
         else:
             excluded = True
             reasons.append(f"{kind} x{n}: left out")
-    return Penalty(factor, places, excluded, "; ".join(reasons)) if reasons else None
+    return Penalty(factor, places, first, excluded, "; ".join(reasons)) if reasons else None
 
 
 def demoted_score(score: float, factor: float) -> float:
@@ -108,6 +118,10 @@ class Downrank:
 
     def __init__(self, by_item: Mapping[str, Penalty]) -> None:
         self.by_item = by_item
+
+    @property
+    def idle(self) -> bool:
+        return not self.by_item
 
     def reach(self, wanted: int) -> int:
         return wanted
@@ -126,7 +140,7 @@ class Downrank:
         if not ended and border is not None:
             # an unread hit stands below the last one read, and can only go further down
             kept = [entry for entry in kept if entry.key <= border]
-        return Stream(self._shifted(kept, ended), ended, stream.slots, stream.relaxed)
+        return Stream(self._held(self._shifted(kept, ended), ended), ended, stream.slots, stream.relaxed)
 
     def _shifted(self, entries: list[Entry], ended: bool) -> list[Entry]:
         if not any(self._of(entry).places for entry in entries):
@@ -138,6 +152,22 @@ class Downrank:
         keyed.sort(key=lambda k: k[:3])
         # the next unread index may stay where it is: what goes to that index or further is not settled
         return [entry for index, _, _, entry in keyed if ended or index < len(entries)]
+
+    def _held(self, entries: list[Entry], ended: bool) -> list[Entry]:
+        if not any(self._of(entry).not_in_first for entry in entries):
+            return entries
+        order: list[Entry] = []
+        waiting: list[Entry] = []
+        for entry in entries:
+            waiting.append(entry)
+            while (index := self._next(waiting, len(order))) is not None:
+                order.append(waiting.pop(index))
+        # nobody follows who could stand before those that still wait
+        return order + waiting if ended else order
+
+    def _next(self, waiting: list[Entry], place: int) -> int | None:
+        """The first of those that wait which may stand at the place."""
+        return next((i for i, entry in enumerate(waiting) if self._of(entry).not_in_first <= place), None)
 
     def _of(self, entry: Entry) -> Penalty:
         return self.by_item.get(entry.hit.item_id, _NONE)

@@ -84,10 +84,10 @@ class _Reader:
 
     def constant(self, node: ast.Constant, depth: int) -> Compute:
         value = node.value
-        if type(value) not in (int, float) or not -LARGEST <= value <= LARGEST:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
             raise _refused(f"{str(value)[:20]!r} is not a number up to {LARGEST:g}", self.text)
         number = float(value)
-        return lambda values: number
+        return lambda _: number
 
     def name(self, node: ast.Name, depth: int) -> Compute:
         name = node.id

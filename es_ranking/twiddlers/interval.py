@@ -1,7 +1,7 @@
 """Interval: things alike keep a minimum distance, whatever the filter and the page.
 
 Items at places p != q that share a value of attribute a must satisfy |p - q| >= g_a. Several attributes at once, each
-with its gap; what cannot be kept is given up in the order of priorities and counted (es_ranking/twiddlers/spacing.py).
+with its gap; what cannot be kept is given up in the order of priorities and counted (see spacing.py).
 Pins count as neighbours on both sides; a gap broken between two pins is counted as relaxed.
 """
 
@@ -86,6 +86,7 @@ class _Distance:
         # each hit it came too near to, and once for all pins
         count = sum(q not in self.pinned for q in alike) + any(q in self.pinned for q in alike)
         self.pinned.append(place)
+        self.deliver(entry, place)
         return count
 
     def deliver(self, entry: Entry, place: int) -> None:

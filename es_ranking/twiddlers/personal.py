@@ -23,11 +23,11 @@ from pydantic import Field
 from es_ranking.schema import VECTOR
 from es_ranking.tastes.contract import Taste
 from es_ranking.tastes.vectors import from_texts
-from es_ranking.twiddlers.contract import Entry, Facts, Stream
-from segments.config import Settings
+from es_ranking.twiddlers.contract import Configured, Entry, Facts
+from es_ranking.twiddlers.resort import Resort
 
 
-class PersonalSettings(Settings):
+class PersonalSettings(Configured):
     """Personal re-sort of a surface."""
 
     kind: Literal["personal"] = "personal"
@@ -40,47 +40,42 @@ class PersonalSettings(Settings):
         """The taste of a user who has clicked enough, else None: he is served in the segment's order."""
         return taste if taste is not None and taste.count >= self.least else None
 
+    def attributes(self, facts: Facts) -> tuple[str, ...]:
+        return () if facts.taste is None else (VECTOR,)
+
     def build(self, facts: Facts) -> Personal:
         """The twiddler for one user."""
         return Personal(self, facts.taste)
 
 
-class Personal:
+class Personal(Resort):
     """Sorts the top of a list by one user's taste."""
 
     stage: ClassVar[str] = "personal"
 
     def __init__(self, settings: PersonalSettings, taste: Taste | None) -> None:
+        super().__init__(settings.depth)
         self.settings = settings
         self.taste = settings.graduated(taste)
 
-    def reach(self, wanted: int) -> int:
-        return wanted if self.taste is None else max(wanted, self.settings.depth)
+    @property
+    def idle(self) -> bool:
+        return self.taste is None
 
-    def rearrange(self, stream: Stream, wanted: int) -> Stream:
-        if self.taste is None:
-            return stream
-        depth = self.settings.depth
-        if len(stream.entries) < depth and not stream.ended:
-            # the last of the top may come first: nothing is settled before all of it is read
-            return Stream([], ended=False, slots=stream.slots, relaxed=stream.relaxed)
-        top = self._sorted(stream.entries[:depth], self.taste)
-        entries = top + stream.entries[depth:]
-        for turn, entry in enumerate(entries):
-            entry.turn = turn
-        return Stream(entries, stream.ended, stream.slots, stream.relaxed)
+    def movable(self, score: float) -> bool:
+        # the formula is a product
+        return score > 0.0
 
-    def _sorted(self, top: list[Entry], taste: Taste) -> list[Entry]:
-        # the base order has them first
-        moving = [entry for entry in top if entry.score is not None and entry.score > 0.0]
+    def again(self, moving: list[Entry]) -> list[Entry]:
+        taste = self.taste
+        assert taste is not None
         scores = [entry.score for entry in moving]
         texts = [next(iter(entry.hit.attributes.get(VECTOR, ())), None) for entry in moving]
         vectors = from_texts([text if isinstance(text, str) else None for text in texts], taste.total.size)
         liking = self.settings.weight * (vectors @ taste.direction(self.settings.strength)).astype(np.float64)
         order = np.argsort(-(np.log(np.array(scores, dtype=np.float64)) + liking), kind="stable")
         found = [moving[place] for place in order.tolist()]
-        for entry, score, liked in zip(found, scores, liking[order].tolist(), strict=True):
-            entry.score = score
+        for entry, liked in zip(found, liking[order].tolist(), strict=True):
             if liked:
                 entry.reasons[self.stage] = f"taste of {taste.count} clicks: score x {math.exp(min(liked, 99.0)):.3g}"
-        return found + top[len(moving) :]
+        return found

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from es_ranking.twiddlers.contract import Entry, Facts, Hit, Stream
+from es_ranking.twiddlers.contract import Configured, Entry, Facts, Hit, Stream
 from segments.config import Settings
 
 
@@ -20,9 +20,10 @@ class Pin(Settings):
 
     item: str = Field(description="item id")
     slot: int = Field(ge=1, description="place in the list, counted from 1")
+    campaign: str = Field(default="", description="who wants it, for the reason")
 
 
-class PinsSettings(Settings):
+class PinsSettings(Configured):
     """The pins of a surface."""
 
     kind: Literal["pins"] = "pins"
@@ -54,6 +55,11 @@ class Pins:
     def __init__(self, settings: PinsSettings, matching: Mapping[str, Hit]) -> None:
         self.by_slot = {pin.slot - 1: matching[pin.item] for pin in settings.pins if pin.item in matching}
         self.items = {hit.item_id for hit in self.by_slot.values()}
+        self.campaigns = {pin.slot - 1: f" by {pin.campaign}" for pin in settings.pins if pin.campaign}
+
+    @property
+    def idle(self) -> bool:
+        return not self.by_slot
 
     def reach(self, wanted: int) -> int:
         # every pinned item leaves a hole where it stood
@@ -64,7 +70,7 @@ class Pins:
         slots = {}
         for slot, hit in sorted(self.by_slot.items()):
             entry = known.get(hit.item_id) or Entry(hit, hit.score)
-            entry.reasons[self.stage] = f"pinned at {slot + 1}"
+            entry.reasons[self.stage] = f"pinned at {slot + 1}{self.campaigns.get(slot, '')}"
             slots[slot] = entry
         free = [entry for entry in stream.entries if entry.hit.item_id not in self.items]
         return Stream(free, stream.ended, slots, stream.relaxed)

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from es_ranking.twiddlers.contract import STAGES, Entry, Hit, Stream, Twiddler
-from es_ranking.twiddlers.interval import Interval
+from es_ranking.twiddlers.boosts import Boosts
+from es_ranking.twiddlers.contract import STAGES, Entry, Hit, Strand, Stream, Twiddler
+from es_ranking.twiddlers.spacing import Spacing
 from segments.errors import ContractBroken
 
 
@@ -22,7 +23,7 @@ class Plan:
     Args:
         order: the first places, `wanted` of them at most.
         needs: hits to read in all before every wanted place is known; 0 when they are.
-        relaxed: gaps given up within `order`.
+        relaxed: limits given up within `order`.
         ended: nothing follows `order` in the list.
     """
 
@@ -33,19 +34,29 @@ class Plan:
 
     @property
     def certificate(self) -> str:
-        """`exact` when no gap was given up up to here, else `relaxed(n)`."""
+        """`exact` when no limit was given up up to here, else `relaxed(n)`."""
         return f"relaxed({self.relaxed})" if self.relaxed else "exact"
 
 
 class Planner:
-    """Runs twiddlers in the fixed order of stages, whatever order they are given in."""
+    """Runs twiddlers in the fixed order of stages, whatever order they are given in. One greedy keeps all limits."""
 
     def __init__(self, twiddlers: Sequence[Twiddler]) -> None:
         ordered = sorted(twiddlers, key=lambda twiddler: STAGES.index(twiddler.stage))
-        reserves = any(twiddler.stage == "pins" for twiddler in ordered)
-        spaces = any(twiddler.stage == Interval.stage for twiddler in ordered)
+        spacing = [twiddler for twiddler in ordered if isinstance(twiddler, Spacing)]
+        self.twiddlers = [twiddler for twiddler in ordered if not isinstance(twiddler, Spacing)]
         # pins only reserve their slots; somebody has to fill in around them
-        self.twiddlers = [*ordered, Interval()] if reserves and not spaces else ordered
+        if spacing or any(twiddler.stage == "pins" for twiddler in ordered):
+            self.twiddlers.append(Spacing.joined(spacing))
+
+    @property
+    def boosts(self) -> Boosts | None:
+        """Those whose raised hits may stand further down than a window: each rule that raises needs a strand."""
+        return next((one for one in self.twiddlers if isinstance(one, Boosts)), None)
+
+    def without_boosts(self) -> Planner:
+        """For hits whose order has the boosts in it."""
+        return Planner([one for one in self.twiddlers if one is not self.boosts])
 
     def window(self, wanted: int) -> int:
         """How many hits to read first for `wanted` places: P + L, and a place for each pin."""
@@ -53,13 +64,14 @@ class Planner:
             wanted = twiddler.reach(wanted)
         return wanted
 
-    def plan(self, hits: Sequence[Hit], wanted: int, *, ended: bool) -> Plan:
+    def plan(self, hits: Sequence[Hit], wanted: int, *, ended: bool, strands: Sequence[Strand] = ()) -> Plan:
         """Plans the first `wanted` places from the first hits of the base order.
 
         Args:
             hits: by score descending, unranked last, ties by item id.
             wanted: from + size of the page.
             ended: these are all hits of the query.
+            strands: one for each boost that raises, as long as `hits` or ended; else only a whole list is known.
 
         Raises:
             ContractBroken: the hits are not in base order, or one is there twice.
@@ -71,7 +83,7 @@ class Planner:
                     f"hits are not in base order: {before.hit.item_id!r} before {after.hit.item_id!r}",
                     hint="sort by the rank field descending, missing last, then by a unique item id",
                 )
-        stream = Stream(entries, ended)
+        stream = Stream(entries, ended, strands=strands)
         stream.mark("base")
         short = 0
         for position, twiddler in enumerate(self.twiddlers):
@@ -79,7 +91,7 @@ class Planner:
             for later in reversed(self.twiddlers[position + 1 :]):
                 aim = later.reach(aim)
             stream = twiddler.rearrange(stream, aim)
-            if twiddler.stage != Interval.stage:
+            if twiddler.stage != Spacing.stage:
                 stream.mark(twiddler.stage)
             short = max(short, aim - len(stream.entries))
         complete = stream.ended or len(stream.entries) >= wanted

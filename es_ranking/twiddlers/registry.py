@@ -7,22 +7,35 @@ from typing import Annotated
 
 from pydantic import Field
 
+from es_ranking.twiddlers.boosts import BoostsSettings
+from es_ranking.twiddlers.crowding import CrowdingSettings
 from es_ranking.twiddlers.downrank import DownrankSettings
 from es_ranking.twiddlers.interval import IntervalSettings
 from es_ranking.twiddlers.personal import PersonalSettings
 from es_ranking.twiddlers.pins import PinsSettings
+from es_ranking.twiddlers.scripted import ScriptedSettings
 from segments.errors import UsageError
 
 TwiddlerSettings = Annotated[
-    PersonalSettings | DownrankSettings | IntervalSettings | PinsSettings, Field(discriminator="kind")
+    BoostsSettings
+    | ScriptedSettings
+    | PersonalSettings
+    | DownrankSettings
+    | PinsSettings
+    | IntervalSettings
+    | CrowdingSettings,
+    Field(discriminator="kind"),
 ]
 """The settings of one twiddler; `build(facts)` makes the twiddler of one request."""
 
 TWIDDLERS = {
+    "boosts": BoostsSettings,
+    "scripted": ScriptedSettings,
     "personal": PersonalSettings,
     "downrank": DownrankSettings,
-    "interval": IntervalSettings,
     "pins": PinsSettings,
+    "interval": IntervalSettings,
+    "crowding": CrowdingSettings,
 }
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from functools import cached_property
+from typing import Any, Self
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from es_ranking.twiddlers.contract import Hit, Value
 from segments.config import Settings
 
-Wanted = Annotated[StrictBool | StrictInt | StrictStr, Field(description="a value of a keyword, whole or boolean field")]
+Wanted = StrictBool | StrictInt | StrictStr
+"""A value of a keyword, integer or boolean field."""
 
 
 class Selection(Settings):
@@ -29,10 +31,10 @@ class Selection(Settings):
     def matches(self, hit: Hit) -> bool:
         """Whether a hit is meant, by its id and doc values."""
         if self.items:
-            return hit.item_id in self.items
+            return hit.item_id in self.params["items"]
         return all(
             any(text(value) in wanted for value in hit.attributes.get(name, ()))
-            for name, wanted in ((name, {text(one) for one in values}) for name, values in self.where.items())
+            for name, wanted in self.params["where"].items()
         )
 
     def clause(self, item_field: str) -> dict[str, Any]:
@@ -41,10 +43,11 @@ class Selection(Settings):
             return {"terms": {item_field: list(self.items)}}
         return {"bool": {"filter": [{"terms": {name: list(values)}} for name, values in self.where.items()]}}
 
+    @cached_property
     def params(self) -> dict[str, Any]:
         """The same as parameters of a script: texts as keys."""
         return {
-            "items": {item: True for item in self.items},
+            "items": dict.fromkeys(self.items, True),
             "where": {name: {text(value): True for value in values} for name, values in self.where.items()},
         }
 

@@ -25,7 +25,10 @@ class Surface(Settings):
     experiment: Experiment | None = Field(default=None, description="A/B buckets; an explicit variant wins over them")
     item_field: str = Field(default="item_id", description="unique keyword field with doc values")
     twiddlers: tuple[TwiddlerSettings, ...] = Field(
-        default=(), description="personal, downrank, pins, interval; one of a kind"
+        default=(), description="those of the registry (docs/search.md), one of a kind"
+    )
+    variants: dict[str, tuple[TwiddlerSettings, ...]] = Field(
+        default_factory=dict, description="variant → twiddlers that stand in for those of the same kind, or join them"
     )
     at_once: int = Field(
         default=100, ge=0, description="windows up to this many hits are planned and fetched by one request"
@@ -34,10 +37,17 @@ class Surface(Settings):
 
     @model_validator(mode="after")
     def _one_of_a_kind(self) -> Self:
-        kinds = [twiddler.kind for twiddler in self.twiddlers]
-        if len(set(kinds)) < len(kinds):
-            raise ValueError(f"a twiddler is listed twice: {kinds}")
+        for listed in (self.twiddlers, *self.variants.values()):
+            kinds = [twiddler.kind for twiddler in listed]
+            if len(set(kinds)) < len(kinds):
+                raise ValueError(f"a twiddler is listed twice: {kinds}")
         return self
+
+    def twiddlers_of(self, variant: str) -> tuple[TwiddlerSettings, ...]:
+        """What a variant does to the lists of this surface: its parameters are part of it, so that an A/B test can
+        choose them."""
+        by_kind = {one.kind: one for one in (*self.twiddlers, *self.variants.get(variant, ()))}
+        return tuple(by_kind.values())
 
 
 PLAIN = Surface(name="plain")

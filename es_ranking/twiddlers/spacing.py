@@ -32,11 +32,11 @@ class Tracker(Protocol):
         ...
 
     def pin(self, entry: Entry, place: int, *, foreseen: bool) -> int:
-        """How often a pin breaks the limit at this place, as far as no hit before was counted for it."""
+        """A pin takes the place: how often it breaks the limit, as far as no hit before it was counted for that."""
         ...
 
     def deliver(self, entry: Entry, place: int) -> None:
-        """The hit takes the place."""
+        """A hit that is no pin takes the place."""
         ...
 
 
@@ -148,7 +148,7 @@ class _Greedy:
         """A pin takes the next place; not foreseen: it could not stand at the slot the hits before it knew of."""
         place = len(self.order)
         self.relaxed += sum(tracker.pin(entry, place, foreseen=foreseen) for tracker in self.trackers)
-        self.deliver(entry)
+        self.order.append(entry)
 
     def deliver(self, entry: Entry) -> None:
         """The hit takes the next place."""

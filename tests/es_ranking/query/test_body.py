@@ -36,9 +36,19 @@ def test_bodies_of_the_ways() -> None:
         "size": 2,
         "track_total_hits": False,
     }
-    assert asked.without("item_id", ["b", "a"]).chosen["query"] == {
+    assert asked.without([{"terms": {"item_id": ["a", "b"]}}]).chosen["query"] == {
         "bool": {"must_not": [{"terms": {"item_id": ["a", "b"]}}], "must": [BODY["query"]]}
     }
+
+
+def test_what_is_left_out_is_left_out_of_the_nearest_vectors_too() -> None:
+    knn = {"field": "v", "query_vector": [1.0], "k": 5, "filter": {"term": {"list": "SOUP"}}}
+    out = {"bool": {"must_not": [{"term": {"item_id": "a"}}]}}
+    alone = take_apart({"knn": knn}, max_window=100).without([{"term": {"item_id": "a"}}])
+    assert alone.chosen == {"knn": {**knn, "filter": [knn["filter"], out]}}, "no query joins, it would match everything"
+    both = take_apart({"knn": [knn], "query": {"match_all": {}}}, max_window=100).without([{"term": {"item_id": "a"}}])
+    assert both.chosen["knn"][0]["filter"][1] == out
+    assert both.chosen["query"]["bool"]["must_not"] == [{"term": {"item_id": "a"}}]
 
 
 def test_a_cursor_is_bound_to_what_chooses_hits_not_to_what_is_shown_or_counted() -> None:

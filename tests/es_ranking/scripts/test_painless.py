@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from es_ranking.engine.contract import BulkAction, Engine
-from es_ranking.scripts.sorts import downrank_sort, field_sort, interval_sort, planned_position
+from es_ranking.scripts.sorts import boosts_sort, downrank_sort, field_sort, interval_sort, planned_position
 from es_ranking.scripts.store import DOWNRANK, SCRIPTS, put_scripts
+from es_ranking.twiddlers.boosts import Boost, boosted_score
+from es_ranking.twiddlers.contract import Hit
 from es_ranking.twiddlers.downrank import demoted_score
 from segments.errors import ContractBroken
 
@@ -30,6 +33,9 @@ def worlds(engine: Engine) -> Iterator[dict[int, dict[str, float | None]]]:
                 "properties": {
                     "item_id": {"type": "keyword"},
                     "world": {"type": "integer"},
+                    "brand": {"type": "keyword"},
+                    "size": {"type": "integer"},
+                    "fresh": {"type": "boolean"},
                     "rank": {"properties": {"B": fields}},
                 }
             },
@@ -44,7 +50,7 @@ def worlds(engine: Engine) -> Iterator[dict[int, dict[str, float | None]]]:
             # ties, tiny, zero, negative and missing scores
             score = rng.choice([None, 0.0, -0.25, 0.5, 0.5, rng.random(), rng.random() * 1e-9, rng.random() * 1e9])
             made[world][item] = score
-            document: dict[str, object] = {"item_id": item, "world": world}
+            document: dict[str, object] = {"item_id": item, "world": world, **attributes_of(item)}
             if score is not None:
                 document["rank"] = {"B": {"all": score}}
             actions.append(BulkAction(INDEX, item, document))
@@ -52,6 +58,16 @@ def worlds(engine: Engine) -> Iterator[dict[int, dict[str, float | None]]]:
     put_scripts(engine)
     yield made
     engine.delete_index(INDEX)
+
+
+def attributes_of(item: str) -> dict[str, Any]:
+    """Missing, single and several values of each kind that rules compare."""
+    rng = random.Random(item)
+    return {
+        "brand": rng.sample(["acme", "bolt", "7", "true"], rng.choice([0, 1, 1, 2])),
+        "size": rng.sample([7, 8, -1], rng.choice([0, 1, 2])),
+        "fresh": rng.sample([True, False], rng.choice([0, 1])),
+    }
 
 
 def body_of(world: int, sort: list[dict[str, object]]) -> dict[str, object]:
@@ -93,6 +109,33 @@ def test_downrank_equals_its_twin(engine: Engine, worlds: dict[int, dict[str, fl
     assert len(cases) == 240
 
 
+def test_boosts_equal_their_twin(engine: Engine, worlds: dict[int, dict[str, float | None]]) -> None:
+    rng = random.Random(20)
+
+    def rule(scores: dict[str, float | None]) -> Boost:
+        factor = rng.choice([0.1, 0.5, 1.0, 1.3, 7.0, rng.random() * 3 + 1e-3])
+        if scores and rng.random() < 0.4:
+            return Boost(items=tuple(rng.sample(sorted(scores), rng.randint(1, len(scores)))), factor=factor)
+        wanted = {"brand": ("acme", "7"), "size": (7, "8"), "fresh": (True,), "gone": ("x",)}
+        names = rng.sample(sorted(wanted), rng.choice([1, 1, 2]))
+        return Boost(where={name: wanted[name] for name in names}, factor=factor)
+
+    cases = [(world, [rule(scores) for _ in range(rng.randint(1, 4))]) for world, scores in worlds.items()] * 4
+    searches = [(INDEX, body_of(world, boosts_sort("rank.B.all", "item_id", rules))) for world, rules in cases]
+    for (world, rules), answer in zip(cases, engine.msearch(searches), strict=True):
+        expected: dict[str, float | None] = {}
+        for item, score in worlds[world].items():
+            hit = Hit(item, score, {name: tuple(values) for name, values in attributes_of(item).items()})
+            factor = next((one.factor for one in rules if one.matches(hit)), 1.0)
+            expected[item] = None if score is None else boosted_score(score, factor)
+        # ties keep the base order
+        order = sorted(by_score(worlds[world]), key=lambda i: (expected[i] is None, -(expected[i] or 0.0)))
+        got = order_of(answer)
+        assert [item for item, _ in got] == order
+        assert [value for _, value in got] == ["-Infinity" if expected[i] is None else expected[i] for i in order]
+    assert len(cases) == 240
+
+
 def test_interval_equals_its_twin(engine: Engine, worlds: dict[int, dict[str, float | None]]) -> None:
     rng = random.Random(19)
     cases = []
@@ -113,7 +156,8 @@ def test_field_sort_and_unknown_fields(engine: Engine, worlds: dict[int, dict[st
     assert [i for i, _ in order_of(engine.search(INDEX, body_of(1, field_sort("rank.B.all", "item_id"))))] == by_score(
         scores
     )
-    for sort in (field_sort("rank.no.such", "item_id"), downrank_sort("rank.no.such", "item_id", {"x": 0.5})):
+    boosts = boosts_sort("rank.no.such", "item_id", [Boost(items=("x",), factor=2.0)])
+    for sort in (field_sort("rank.no.such", "item_id"), downrank_sort("rank.no.such", "item_id", {"x": 0.5}), boosts):
         assert [i for i, _ in order_of(engine.search(INDEX, body_of(1, sort)))] == sorted(scores)
 
 

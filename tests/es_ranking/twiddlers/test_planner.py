@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from es_ranking.twiddlers.contract import Facts, Hit, Twiddler
 from es_ranking.twiddlers.downrank import Degree, Downrank, DownrankSettings, demoted_score, penalties
-from es_ranking.twiddlers.interval import Gap, Interval
+from es_ranking.twiddlers.interval import Gap
 from es_ranking.twiddlers.pins import Pin, Pins, PinsSettings
 from es_ranking.twiddlers.planner import Plan, Planner
+from es_ranking.twiddlers.spacing import Spacing
 from segments.errors import ContractBroken
 
 BRANDS = ["acme", "bolt", "core", "dune"]
@@ -60,7 +61,7 @@ def twiddlers(
     pin_settings = PinsSettings(pins=tuple(Pin(item=item, slot=slot) for item, slot in pins.items()))
     matching = {item: by_id[item] for item in pins if item in by_id}
     return [
-        Interval(gaps, look_ahead=look_ahead),
+        Spacing(gaps, look_ahead=look_ahead),
         pin_settings.build(Facts(pinned=matching)),
         DownrankSettings(actions=DEGREES).build(Facts(counts=counts)),
     ]
@@ -189,11 +190,11 @@ def test_interval_is_the_greedy_of_the_definition(rows, gaps, look_ahead, wanted
         order.append(fitting[0])
         left.remove(fitting[0])
         relaxed += dropped
-    plan = read(Planner([Interval(gaps, look_ahead=look_ahead)]), hits, wanted)
+    plan = read(Planner([Spacing(gaps, look_ahead=look_ahead)]), hits, wanted)
     assert ids(plan) == [hit.item_id for hit in order]
     assert plan.relaxed == relaxed
     if not relaxed:
-        unbounded = read(Planner([Interval(gaps, look_ahead=1000)]), hits, wanted)
+        unbounded = read(Planner([Spacing(gaps, look_ahead=1000)]), hits, wanted)
         assert ids(unbounded) == ids(plan), "the certificate `exact` means: the greedy over all hits"
 
 
@@ -223,7 +224,7 @@ def test_every_move_names_its_stage_and_reason() -> None:
     ]
     planner = Planner(
         [
-            Interval([Gap(attribute="brand", gap=2)], look_ahead=10),
+            Spacing([Gap(attribute="brand", gap=2)], look_ahead=10),
             Downrank(penalties({"a": {"purchase": 1}}, DownrankSettings(actions=DEGREES))),
             Pins(PinsSettings(pins=(Pin(item="d", slot=1),)), {"d": hits[3]}),
         ]
@@ -248,6 +249,6 @@ def test_hits_out_of_order_or_twice_are_refused() -> None:
 
 def test_deep_page_of_one_brand_is_relaxed_and_counted() -> None:
     hits = [Hit(f"i{n:03}", 1.0 - n / 1000, {"brand": ("acme",)}) for n in range(300)]
-    plan = read(Planner([Interval([Gap(attribute="brand", gap=4)], look_ahead=50)]), hits, 200)
+    plan = read(Planner([Spacing([Gap(attribute="brand", gap=4)], look_ahead=50)]), hits, 200)
     assert ids(plan) == [hit.item_id for hit in hits[:200]], "the ranker's order is all that is left"
     assert plan.certificate == "relaxed(199)"

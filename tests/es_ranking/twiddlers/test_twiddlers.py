@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 
 from es_ranking.tastes.contract import Taste
+from es_ranking.twiddlers.boosts import Boost, BoostsSettings
 from es_ranking.twiddlers.contract import Facts, Hit, Twiddler
+from es_ranking.twiddlers.crowding import Crowd, CrowdingSettings
 from es_ranking.twiddlers.downrank import Degree, DownrankSettings
 from es_ranking.twiddlers.interval import Gap, IntervalSettings
 from es_ranking.twiddlers.personal import PersonalSettings
 from es_ranking.twiddlers.pins import Pin, PinsSettings
 from es_ranking.twiddlers.registry import TWIDDLERS
+from es_ranking.twiddlers.scripted import ScriptedSettings
 from es_ranking.twiddlers.settings import SURFACES, Surface, load_surface
 from segments.errors import UsageError
 from tests.contracts.twiddler import TwiddlerContract
@@ -40,6 +43,37 @@ class TestDownrankByPlaces(TestDownrankByFactor):
     degree = Degree(threshold=2, places=4)
 
 
+class TestDownrankOutOfTheFirst(TestDownrankByFactor):
+    degree = Degree(threshold=1, not_in_first=9)
+
+
+class TestBuries(TwiddlerContract):
+    def twiddler(self, hits: Sequence[Hit], seed: int) -> Twiddler:
+        some = tuple(hit.item_id for hit in random.Random(seed).sample(list(hits), len(hits) // 3))
+        rules = [Boost(where={"brand": ("a", "b")}, factor=0.5), *([Boost(items=some, factor=0.1)] if some else [])]
+        return BoostsSettings(boosts=tuple(rules)).build(Facts())
+
+
+class TestBoostsWithoutStrands(TwiddlerContract):
+    """Only the whole list is known then; with strands see test_boosts.py."""
+
+    def twiddler(self, hits: Sequence[Hit], seed: int) -> Twiddler:
+        return BoostsSettings(boosts=(Boost(where={"brand": ("c",)}, factor=1.5 + seed),)).build(Facts())
+
+
+class TestScripted(TwiddlerContract):
+    def twiddler(self, hits: Sequence[Hit], seed: int) -> Twiddler:
+        counts = {hit.item_id: {"view": n % 4} for n, hit in enumerate(hits)}
+        settings = ScriptedSettings(name="x", expression="score / (1 + n_view) + place % 3", depth=2 + 3 * seed)
+        return settings.build(Facts(counts=counts))
+
+
+class TestCrowding(TwiddlerContract):
+    def twiddler(self, hits: Sequence[Hit], seed: int) -> Twiddler:
+        crowds = (Crowd(attribute="brand", most=1 + seed % 3, first=10), Crowd(attribute="list", most=4, first=7))
+        return CrowdingSettings(crowds=crowds, look_ahead=1 + 4 * seed).build(Facts())
+
+
 class TestInterval(TwiddlerContract):
     def twiddler(self, hits: Sequence[Hit], seed: int) -> Twiddler:
         gaps = (Gap(attribute="brand", gap=3, priority=2), Gap(attribute="list", gap=2))
@@ -55,7 +89,9 @@ class TestPins(TwiddlerContract):
 
 
 def test_every_registered_twiddler_is_enrolled() -> None:
-    assert set(TWIDDLERS) == {"personal", "downrank", "interval", "pins"}, "enrol the new one above"
+    assert set(TWIDDLERS) == {"boosts", "scripted", "personal", "downrank", "pins", "interval", "crowding"}, (
+        "enrol the new one above"
+    )
 
 
 @pytest.mark.parametrize("path", sorted(SURFACES.glob("*.yaml")), ids=lambda path: path.stem)
@@ -73,7 +109,12 @@ def test_shipped_surfaces(path: Any) -> None:
         ({"kind": "interval", "gaps": [{"attribute": "b", "gap": 2}] * 2}, "listed twice"),
         ({"kind": "pins", "pins": [{"item": "a", "slot": 1}, {"item": "b", "slot": 1}]}, "slot pinned twice"),
         ({"kind": "pins", "pins": [{"item": "a", "slot": 0}]}, "greater than or equal to 1"),
-        ({"kind": "crowding"}, "crowding"),
+        ({"kind": "downrank", "actions": {"view": {"not_in_first": 3, "exclude": True}}}, "exactly one of"),
+        ({"kind": "crowding", "crowds": [{"attribute": "b", "most": 0, "first": 5}]}, "greater than or equal to 1"),
+        ({"kind": "boosts", "boosts": [{"items": ["a"], "where": {"b": ["c"]}, "factor": 2}]}, "one of them"),
+        ({"kind": "boosts", "boosts": [{"items": ["a"], "factor": 0}]}, "greater than 0"),
+        ({"kind": "scripted", "name": "x", "expression": "score.real"}, "Attribute is not part of the language"),
+        ({"kind": "shuffle"}, "shuffle"),
     ],
 )
 def test_a_wrong_surface_is_refused(twiddler: dict[str, Any], message: str) -> None:
