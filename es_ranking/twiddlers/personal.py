@@ -32,7 +32,7 @@ class PersonalSettings(Configured):
 
     kind: Literal["personal"] = "personal"
     least: int = Field(default=5, ge=1, description="clicks from which a user is served by his own taste")
-    depth: int = Field(default=200, ge=2, le=2000, description="hits of the base order that are sorted again")
+    depth: int = Field(default=100, ge=2, le=2000, description="hits of the base order that are sorted again")
     strength: float = Field(default=30.0, ge=0.0, description="clicks' worth of the middle that a taste begins with")
     weight: float = Field(default=1.0, gt=0.0, description="of the taste against the rank")
 
