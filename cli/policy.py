@@ -140,7 +140,7 @@ def preview(
         surface=load_surface(surface),
         actions=connect_actions() if user else None,
         tastes=connect_tastes() if user else None,
-        policies=GivenPolicy(read_policy(file)) if file else LivePolicies(engine),
+        policies=GivenPolicy(read_policy(file)) if file else LivePolicies(engine, timeout_seconds=None),
         explain=True,
     )
     told = page.to_dict()

@@ -86,7 +86,7 @@ def command(
         twiddlers=[name for name in TWIDDLERS if name not in without],
         actions=connect_actions() if user else None,
         tastes=connect_tastes() if user else None,
-        policies=LivePolicies(engine),
+        policies=LivePolicies(engine, timeout_seconds=None),
         cursor=cursor,
         way=way,
         explain=explain,

@@ -56,12 +56,12 @@ class LivePolicies:
 
     Args:
         fresh_seconds: a new version is in force after this time at the latest.
-        timeout_seconds: how long a search waits for its policy.
+        timeout_seconds: how long a search waits for its policy; None: as long as for everything.
         clock: seconds, never going back.
     """
 
     def __init__(
-        self, engine: Engine, *, fresh_seconds: float = 2.0, timeout_seconds: float = 0.5,
+        self, engine: Engine, *, fresh_seconds: float = 2.0, timeout_seconds: float | None = 0.5,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self.engine = engine
@@ -93,7 +93,8 @@ class LivePolicies:
         if held is not None or number == 0:
             return held or Held()
         try:
-            return self._remember(alias, PolicyStore(self.engine, alias).version(number))
+            store = PolicyStore(self.engine, alias)
+            return self._remember(alias, store.version(number, timeout_seconds=self.timeout_seconds))
         except RankingError as error:
             log.warning("version %s of the policy cannot be read: %s", number, error)
             return Held(flag=UNAVAILABLE)

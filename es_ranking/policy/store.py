@@ -78,28 +78,29 @@ class PolicyStore:
         self.engine = engine
         self.index = f"{alias}-policy"
 
-    def versions(self, *, most: int = 1000, timeout_seconds: float | None = None) -> list[Version]:
-        """The latest first; empty where no policy was ever put."""
-        body = {"size": most, "sort": [{"version": {"order": "desc", "unmapped_type": "integer"}}]}
+    def versions(
+        self, *, most: int = 1000, only: int | None = None, timeout_seconds: float | None = None
+    ) -> list[Version]:
+        """The latest first, or `only` the one of that number; empty where no policy was ever put."""
+        sort = [{"version": {"order": "desc", "unmapped_type": "integer"}}]
+        query = {"match_all": {}} if only is None else {"term": {"version": only}}
         try:
-            answer = self.engine.search(self.index, body, timeout_seconds=timeout_seconds)
+            answer = self.engine.search(
+                self.index, {"query": query, "size": most, "sort": sort}, timeout_seconds=timeout_seconds
+            )
         except IndexMissing:
             return []
         return [_version(hit["_source"]) for hit in answer["hits"]["hits"]]
 
-    def version(self, number: int) -> Version:
+    def version(self, number: int, *, timeout_seconds: float | None = None) -> Version:
         """One version.
 
         Raises:
             UsageError: there is none of this number.
         """
-        try:
-            document = self.engine.get(self.index, str(number))
-        except IndexMissing:
-            document = None
-        if document is None:
-            raise UsageError(f"no version {number} of the policy", where=self.index, hint="es-ranking policy history")
-        return _version(document)
+        for version in self.versions(only=number, timeout_seconds=timeout_seconds):
+            return version
+        raise UsageError(f"no version {number} of the policy", where=self.index, hint="es-ranking policy history")
 
     def next(self, policy: Policy, *, by: str, at: datetime, note: str = "") -> Version:
         """The version that `put` would create: what a dry run prints.

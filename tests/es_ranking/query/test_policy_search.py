@@ -146,7 +146,7 @@ def test_pages_keep_to_the_policy_of_the_first_one(
     engine: Engine, documents: dict[str, dict[str, Any]], store: PolicyStore
 ) -> None:
     store.put(store.next(POLICY, by="ann", at=NOON))
-    live = LivePolicies(engine, fresh_seconds=0.0)
+    live = LivePolicies(engine, fresh_seconds=0.0, timeout_seconds=None)
     asked: dict[str, Any] = {"user": "ann", "surface": FULL, "policies": live, "key": KEY}
     whole = expected(documents, {"SOUP", "TEA", "RICE"}, FULL, POLICY)
     page = recommended(engine, ALIAS, {**FOOD, "size": 7}, at=NOON, **asked)
@@ -200,7 +200,13 @@ def test_a_policy_that_the_engine_refuses_is_given_up_and_not_the_search(
     by_hand = {"campaigns": [{"name": "bad", "boosts": [{"where": {"title": ["rice"]}, "factor": 2}]}]}
     document = {"version": 1, "at": NOON.isoformat(), "by": "hand", "note": "", "changes": [], "policy": by_hand}
     assert not engine.bulk([BulkAction(store.index, "1", document)], refresh=True).errors
-    asked: dict[str, Any] = {"user": "ann", "at": NOON, "surface": FULL, "policies": LivePolicies(engine), "key": KEY}
+    asked: dict[str, Any] = {
+        "user": "ann",
+        "at": NOON,
+        "surface": FULL,
+        "policies": LivePolicies(engine, timeout_seconds=None),
+        "key": KEY,
+    }
     page = recommended(engine, ALIAS, {**FOOD, "size": 20}, **asked)
     whole = expected(documents, {"SOUP", "TEA", "RICE"}, FULL, Policy())
     assert (page.items, page.flags, page.policy) == (whole[:20], ("policy_unavailable",), 0)
@@ -222,6 +228,8 @@ def test_a_variant_brings_its_own_parameters(engine: Engine, documents: dict[str
         ours = surface.model_copy(update={"twiddlers": surface.twiddlers_of(variant), "variants": {}})
         same = recommended(engine, ALIAS, {"size": 8}, surface=ours, variant=variant, **asked)
         assert page.items == same.items
+        by_script = recommended(engine, ALIAS, {"size": 8}, surface=surface, variant=variant, way="script", **asked)
+        assert page.items == by_script.items
         following = recommended(engine, ALIAS, {"size": 8}, surface=surface, variant=variant, cursor=page.cursor,
                                 **{**asked, "at": None})  # fmt: skip
         assert not set(following.items) & set(page.items)
