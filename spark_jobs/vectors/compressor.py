@@ -2,9 +2,9 @@
 
 What all of them share. A number that is not finite is read as the middle of its column; a vector without any finite
 number gives zeros, which is also the middle of all codes. Distinct vectors are learnt from once each: copies would only
-be learnt by heart. Codes are centred, and scaled until the mean square of their numbers is 1: a model's block field
-then learns at one pace whatever made them (of unit length it learns slowly: docs/vectors.md). Directions that tell
-more stay longer; nothing is whitened.
+be learnt by heart. Codes are centred and scaled to a mean squared length of 1, as unit vectors have: a model's block
+field then learns at one pace whatever made them (why not faster: docs/vectors.md). Directions that tell more stay
+longer; nothing is whitened.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ METHOD = "method."
 
 @dataclass(frozen=True)
 class Scaling:
-    """What is taken away, (width,), and what the rest is divided by."""
+    """What is taken away, (width,), and what the rest is divided by, so that its mean squared length is 1."""
 
     middle: Floats
     spread: float
 
     @classmethod
-    def of(cls, rows: Floats, *, square: float) -> Scaling:
-        """Takes rows (n, width) to a mean squared length of `square`; rows that are all alike are only centred."""
+    def of(cls, rows: Floats) -> Scaling:
+        """Of rows (n, width); rows that are all alike are only centred."""
         middle = rows.mean(axis=0, dtype=np.float64)
-        spread = float(np.sqrt(np.square(rows - middle).sum(axis=1).mean() / square))
+        spread = float(np.sqrt(np.square(rows - middle).sum(axis=1).mean()))
         return cls(middle.astype(np.float32), spread if spread > 1e-12 else 1.0)
 
     def there(self, rows: Floats) -> Floats:
@@ -135,10 +135,10 @@ def fit(settings: CompressorSettings, vectors: Floats, *, width: int) -> Compres
     total = np.where(finite, vectors, 0.0).sum(axis=0, dtype=np.float64)
     middle = total / np.maximum(finite.sum(axis=0), 1)
     rows = distinct(np.where(finite, vectors, middle).astype(np.float32))
-    scaling = Scaling.of(rows, square=1.0)
+    scaling = Scaling.of(rows)
     ready = scaling.there(rows)
     method = method_of(settings.kind).fit(ready, width, settings)
-    return Compressor(settings, method, scaling, Scaling.of(method.encode(ready), square=width))
+    return Compressor(settings, method, scaling, Scaling.of(method.encode(ready)))
 
 
 def distinct(rows: Floats) -> Floats:
