@@ -1,4 +1,4 @@
-"""The Elasticsearch adapter: the shared contract on a real node, and what it does when nobody answers."""
+"""The engine: the shared contract on a real node of every product, and what it does when nobody answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.contracts.engine import EngineContract
 VARIABLES = ("ES_URL", "ELASTICSEARCH_URL", "ES_API_KEY", "ES_USERNAME", "ES_PASSWORD", "ES_CA_CERTS")
 
 
-class TestElasticsearch(EngineContract):
+class TestRestEngine(EngineContract):
     pass
 
 
