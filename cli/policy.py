@@ -92,7 +92,7 @@ def history(index: str, output: str) -> None:
     versions = [version.to_dict() for version in _store(index).versions()]
     if output == "table":
         versions = [
-            {key: version[key] for key in ("version", "at", "by", "note")} | {"changes": "; ".join(version["changes"])}
+            {key: version[key] for key in ("version", "at", "by", "note")} | {"changes": "\n".join(version["changes"])}
             for version in versions
         ]
     emit(versions, output)

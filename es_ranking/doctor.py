@@ -19,6 +19,8 @@ from es_ranking.engine.contract import Engine
 from es_ranking.engine.jdk import find_java
 from es_ranking.engine.redis_node import redis_answers, redis_url
 from es_ranking.engine.transport import PRODUCTS
+from es_ranking.policy.fit import check_fields
+from es_ranking.policy.store import PolicyStore
 from es_ranking.publish.generation import generations, serving
 from es_ranking.schema import count_fields
 from es_ranking.scripts.store import SCRIPTS
@@ -164,6 +166,17 @@ def check_aliases(patient: Patient) -> Iterator[Finding]:
             yield Finding(f"settings {alias}", "error", "the serving index never refreshes", "publish again")
 
 
+def check_policies(patient: Patient) -> Iterator[Finding]:
+    """The policy in force can be read, and fits the index that serves now."""
+    for alias in patient.aliases if patient.engine else ():
+        assert patient.engine is not None
+        for latest in PolicyStore(patient.engine, alias).versions(most=1):
+            policy = latest.read()
+            check_fields(patient.engine, alias, policy)
+            told = f"version {latest.version} by {latest.by}, {len(policy.campaigns)} campaigns"
+            yield Finding(f"policy {alias}", "ok", told)
+
+
 def _instant(text: str) -> datetime:
     clock = datetime.fromisoformat(text)
     return clock.replace(tzinfo=UTC) if clock.tzinfo is None else clock
@@ -176,4 +189,5 @@ CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "redis": check_redis,
     "scripts": check_scripts,
     "aliases": check_aliases,
+    "policies": check_policies,
 }

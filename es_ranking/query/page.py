@@ -50,7 +50,7 @@ class Page:
         requests: how many requests went to the engine for planning and fetching.
         policy: version of the policy; 0: none.
         campaigns: those of the policy that held, the winning one first.
-        overruled: what campaigns wanted and did not get, and why.
+        overruled: what campaigns wanted and did not get, and why; pins that do not match the query too.
     """
 
     hits: tuple[PageHit, ...]

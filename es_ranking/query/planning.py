@@ -37,11 +37,25 @@ def attributes_of(ready: Ready) -> list[str]:
     return list(dict.fromkeys(name for one in ready.settings for name in one.attributes(facts)))
 
 
-def twiddlers_of(engine: Engine, ready: Ready, surface: Surface) -> tuple[list[Twiddler], int]:
-    """The twiddlers that have something to do in this request, and how many requests it took to know."""
+@dataclass(frozen=True)
+class Built:
+    """The twiddlers that have something to do in a request.
+
+    Args:
+        requests: how many it took to know.
+        unshown: pins whose item does not match the query.
+    """
+
+    twiddlers: list[Twiddler]
+    requests: int
+    unshown: tuple[str, ...]
+
+
+def twiddlers_of(engine: Engine, ready: Ready, surface: Surface) -> Built:
+    """Builds the twiddlers of a request; what does nothing for this user and query is left out."""
     pins = next((one for one in ready.settings if isinstance(one, PinsSettings)), None)
     pinned: dict[str, Hit] = {}
-    requests = 0
+    unshown: tuple[str, ...] = ()
     if pins is not None:
         items = [pin.item for pin in pins.pins]
         sort = field_sort(ready.served.field, surface.item_field)
@@ -49,9 +63,13 @@ def twiddlers_of(engine: Engine, ready: Ready, surface: Surface) -> tuple[list[T
         answer = engine.search(ready.target, ready.asked.pins_body(sort, surface.item_field, items, attributes))
         check_generation(ready, answer)
         pinned = {hit.item_id: hit for hit in (hit_of(raw, attributes) for raw in answer["hits"]["hits"])}
-        requests = 1
+        missing = [pin for pin in pins.pins if pin.item not in pinned]
+        unshown = tuple(
+            f"{pin.campaign or surface.name}: pin of {pin.item} at {pin.slot}: does not match the query"
+            for pin in missing
+        )
     built: list[Twiddler] = [one.build(Facts(ready.counts, pinned, ready.taste)) for one in ready.settings]
-    return [one for one in built if not one.idle], requests
+    return Built([one for one in built if not one.idle], int(pins is not None), unshown)
 
 
 def read_plan(engine: Engine, ready: Ready, surface: Surface, planner: Planner, *, whole: bool) -> Reading:

@@ -129,7 +129,7 @@ def recommended(
         requests=done.requests,
         policy=ready.policy,
         campaigns=ready.wanted.campaigns,
-        overruled=ready.wanted.overruled,
+        overruled=ready.wanted.overruled + done.unshown,
     )
 
 
@@ -172,7 +172,7 @@ def rewrite(
     for last in (False, False, True):
         ready = prepare(request, audience, Stores(actions, tastes, policies))
         try:
-            found, _ = twiddlers_of(engine, ready, surface)
+            found = twiddlers_of(engine, ready, surface).twiddlers
             by = sorting(engine, ready, surface, found)
         except GenerationSwitched:
             audience.forget(index)

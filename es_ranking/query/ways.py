@@ -34,7 +34,7 @@ WAYS = ("auto", "at_once", "plan_then_fetch", "script")
 
 @dataclass(frozen=True)
 class Run:
-    """What a way gives back: the page's entries with their hits, in order."""
+    """What a way gives back: the page's entries with their hits, in order; `unshown`: pins that do not match."""
 
     entries: Sequence[Entry]
     raw: Sequence[dict[str, Any]]
@@ -43,6 +43,7 @@ class Run:
     certificate: str
     ended: bool
     requests: int
+    unshown: tuple[str, ...] = ()
 
 
 def run(engine: Engine, ready: Ready, surface: Surface, way: str) -> Run:
@@ -53,7 +54,8 @@ def run(engine: Engine, ready: Ready, surface: Surface, way: str) -> Run:
     """
     if way not in WAYS:
         raise UsageError.unknown("way", way, WAYS)
-    twiddlers, requests = twiddlers_of(engine, ready, surface)
+    built = twiddlers_of(engine, ready, surface)
+    twiddlers = built.twiddlers
     if not twiddlers or ready.asked.size == 0:
         done = _field(engine, ready, surface)
     elif way == "script":
@@ -68,7 +70,7 @@ def run(engine: Engine, ready: Ready, surface: Surface, way: str) -> Run:
             raise UsageError("collapse and knn cannot be planned and fetched apart", hint="way: at_once")
         else:
             done = _plan_then_fetch(engine, ready, surface, planner)
-    return replace(done, requests=done.requests + requests)
+    return replace(done, requests=done.requests + built.requests, unshown=built.unshown)
 
 
 @dataclass(frozen=True)

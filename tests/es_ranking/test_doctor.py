@@ -9,6 +9,8 @@ import pytest
 
 from es_ranking.doctor import CHECKS, Finding, Patient, examine
 from es_ranking.engine.contract import Engine
+from es_ranking.policy.document import Policy
+from es_ranking.policy.store import PolicyStore
 from es_ranking.publish.generation import published_aliases
 from es_ranking.publish.switch import begin
 from tests.es_ranking.publish.shop import NIGHT, SETTINGS, Publisher, plan_for
@@ -55,6 +57,20 @@ def test_a_tight_field_budget(engine: Engine, published: Publisher, index_name: 
 
 def test_nothing_published(engine: Engine, index_name: str) -> None:
     assert findings_of(engine, index_name)[f"alias {index_name}"].state == "warning"
+
+
+def test_a_policy_that_no_longer_fits(engine: Engine, shop: str) -> None:
+    assert f"policy {shop}" not in findings_of(engine, shop), "nobody needs to have one"
+    store = PolicyStore(engine, shop)
+    rule = {"where": {"brand_id": ["acme"]}}
+    store.put(store.next(Policy.of({"campaigns": [{"name": "one", "exclusions": [rule]}]}), by="ann", at=AS_OF))
+    healthy = findings_of(engine, shop)[f"policy {shop}"]
+    assert (healthy.state, healthy.found) == ("ok", "version 1 by ann, 1 campaigns")
+    rule = {"where": {"colour": ["red"]}}
+    store.put(store.next(Policy.of({"campaigns": [{"name": "one", "exclusions": [rule]}]}), by="ann", at=AS_OF))
+    ill = findings_of(engine, shop)["policies"]
+    assert ill.state == "error"
+    assert "unknown field 'colour'" in ill.found
 
 
 def test_a_serving_index_that_never_refreshes(engine: Engine, shop: str) -> None:
