@@ -109,6 +109,8 @@ def test_new_and_restocked_items_get_ranks_in_minutes_and_sold_out_ones_leave(
         wanted.setdefault(row["item_id"], {}).setdefault(row["variant"], {})[row["segment"]] = row["final"]
     assert after == wanted
     assert engine.get(index, stock.sold_out) is None
+    kept, was = (engine.get(name, stock.dearer)["vector"] for name in (index, serving_before(engine, index)))  # type: ignore[index]
+    assert kept == was, "what changed keeps its vector"
     assert engine.get(index, stock.dearer)["price"] == pytest.approx(  # type: ignore[index]
         engine.get(serving_before(engine, index), stock.dearer)["price"] + 1  # type: ignore[index]
     )
