@@ -14,6 +14,7 @@ from spark_jobs.models.examples import Examples, examples_of
 from spark_jobs.sources.world_day import US_A_DAY, category_name, day_of_users, user_id
 from spark_jobs.sources.world_settings import WorldSettings
 from spark_jobs.sources.world_truth import GRADES, Truth
+from spark_jobs.vectors.files import lists
 
 Doubles = NDArray[np.float64]
 SCHEMA = FieldSchema(
@@ -38,11 +39,11 @@ class Days:
         begin: microseconds since 1970 of the first day's midnight.
     """
 
-    def __init__(self, settings: WorldSettings) -> None:
+    def __init__(self, settings: WorldSettings, *, schema: FieldSchema = SCHEMA) -> None:
         self.truth = Truth(settings)
         self.begin = int(np.datetime64(settings.start, "us").astype(np.int64))
         tables = [self._day(day) for day in range(settings.days)]
-        self.examples: Examples = examples_of(pa.concat_tables(tables), Encoder(SCHEMA))
+        self.examples: Examples = examples_of(pa.concat_tables(tables), Encoder(schema), vectors=self.items())
         self._place = np.argsort(self.examples.time, kind="stable")
         self._time = self.examples.time[self._place]
 
@@ -58,7 +59,9 @@ class Days:
 
     def items(self) -> pa.Table:
         """One row a product, as the grid reads it."""
-        return pa.table(self._item_columns(np.arange(len(self.truth.products.ids))))
+        shelf = self.truth.products
+        columns = self._item_columns(np.arange(len(shelf.ids)))
+        return pa.table({**columns, "item_vector": lists(self.truth.vectors(shelf, "product"))})
 
     def segments(self) -> list[dict[str, str]]:
         """Field values of each segment, in the order of the truth's."""
