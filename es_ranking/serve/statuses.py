@@ -61,11 +61,13 @@ def status_of(error: Exception) -> int:
 
 
 def refusal(error: Exception) -> Response:
-    """An error as an answer: `{"error": {"type", "reason", "hint"}, "status"}`."""
+    """An error as an answer: `{"error": {"type", "reason", "hint", "root_cause"}, "status"}`."""
     status = status_of(error)
-    told = {"type": _name(error), "reason": TOLD.get(status, ""), "hint": None}
+    told: dict[str, Any] = {"type": _name(error), "reason": TOLD.get(status, ""), "hint": None}
     if status not in TOLD and isinstance(error, RankingError):
         told |= {"reason": f"{error.what} ({error.where})" if error.where else error.what, "hint": error.hint}
+    # the engine's clients print the first of the root causes
+    told["root_cause"] = [{"type": told["type"], "reason": told["reason"]}]
     return answer({"error": told, "status": status}, status, headers={"retry-after": "1"} if status == 503 else {})
 
 
