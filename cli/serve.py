@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from cli.output import stderr
 from segments.errors import RankingError
 
 
@@ -92,6 +93,7 @@ def command(
         exposures=JsonLinesExposureLog(Path(exposures)) if exposures else None,
         events=EventLog(events, roll_seconds=roll_seconds, roll_bytes=roll_mb << 20) if events else None,
     )
+    stderr.print(f"serving {', '.join(indices)} on http://{host}:{port}", style="dim")
     try:
         # our own lines instead of uvicorn's: those would carry users and cursors
         uvicorn.run(

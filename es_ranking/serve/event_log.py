@@ -14,6 +14,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from io import FileIO
 from pathlib import Path
@@ -148,13 +149,11 @@ class EventLog:
 
     def _finish_orphans(self) -> None:
         for path in sorted(self.folder.glob(".events-*.jsonl")):
-            with path.open("r+b", buffering=0) as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                # its owner died, perhaps in the middle of a line; a race for it was lost if it has a name by now
+            # one that goes away meanwhile was finished by its owner, or by somebody who starts beside us
+            with suppress(FileNotFoundError, BlockingIOError), path.open("r+b", buffering=0) as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if path.exists():
+                    # its owner died, perhaps in the middle of a line
                     file.truncate(file.read().rfind(b"\n") + 1)
                     _name(path)
 
