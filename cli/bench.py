@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.models_run import night_of, run_options
 from cli.output import emit, output_option, stderr
 from spark_jobs.models.registry import MODELS
+
+if TYPE_CHECKING:
+    from es_ranking.engine.contract import Engine
 
 
 @click.group("bench")
@@ -19,6 +26,7 @@ def group() -> None:
     Example:
       es-ranking bench scoring --items 100000 --segments 50 --model deepfm
       es-ranking bench cascade --source complete-journey --run-date 2017-11-27 --top 1000
+      es-ranking bench publish --docs 100000 --segments 24
     """
 
 
@@ -77,3 +85,45 @@ def cascade(
         night = night_of("cascade", recipe, **run)
         rows = measure(night, shelf, settings, tops=tops, on_stage=lambda stage: status.update(f"{stage} …"))
     emit(rows, output, title=f"lighter scoring of {shelf}")
+
+
+@group.command("publish")
+@click.option("--docs", type=click.IntRange(min=100), default=100_000, show_default=True, help="Items to publish.")
+@click.option("--segments", type=click.IntRange(min=1), default=24, show_default=True, help="Rank fields of each.")
+@output_option
+def publish(docs: int, segments: int, output: str) -> None:
+    """Publishing of generated items, beside the engine's own bulk rate with bodies made before.
+
+    A whole generation, then one in which a tenth of the items changed; both take turns with the engine's bulk of the
+    same documents. ES_URL names the engine, else the embedded one is used (started and stopped if it does not run).
+    The indices are named es-ranking-bench-… and removed in the end.
+
+    \b
+    Example:
+      es-ranking bench publish --docs 1000000 --segments 24 --output json
+    """
+    from es_ranking.bench.publishing import bench_publish
+
+    with _measured_engine() as engine, stderr.status("starting") as status:
+        figures = bench_publish(
+            engine, docs=docs, segments=segments, on_stage=lambda stage: status.update(f"{stage} …")
+        )
+    emit(figures, output)
+
+
+@contextmanager
+def _measured_engine() -> Iterator[Engine]:
+    """The engine, for as long as it is measured; a polite kill goes through the cleaning up like any other end."""
+    from es_ranking.engine.connect import connect
+    from es_ranking.engine.dev import dev_servers
+
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with dev_servers(heap="1g"):
+            engine = connect()
+            try:
+                yield engine
+            finally:
+                engine.close()
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -140,7 +140,7 @@ def plan_publish(
     limit = checked_limit(mapping, limit=settings.field_limit, may_raise=settings.raise_field_limit)
     fields = sum(len(segments) for segments in ranks.values())
     needed = _bytes_needed(engine, now, documents=documents, rank_fields=fields)
-    free = _checked_space(engine, needed, settings)
+    free = checked_space(engine, needed, settings)
     return PublishPlan(
         generation=generation.id,
         alias=alias,
@@ -210,7 +210,12 @@ def _bytes_needed(engine: Engine, now: Published | None, *, documents: int, rank
     return round(documents * each * _MERGE_ROOM)
 
 
-def _checked_space(engine: Engine, needed: int, settings: PublishSettings) -> int | None:
+def checked_space(engine: Engine, needed: int, settings: PublishSettings) -> int | None:
+    """Free bytes of the engine's disk, None if it does not tell.
+
+    Raises:
+        Refused: `needed` bytes do not fit beside the share that must stay free.
+    """
     disk = engine.disk()
     if disk is None:
         return None
