@@ -15,7 +15,7 @@ from segments.errors import MissingExtra, RankingError
 # name -> (module, attribute, what it does); a new command group is one file and one line here.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "actions": ("cli.actions", "group", "Record, show or forget what a user did lately."),
-    "bench": ("cli.bench", "group", "Measure this machine: scoring."),
+    "bench": ("cli.bench", "group", "Measure this machine: scoring, publishing, querying."),
     "demo": ("cli.demo", "command", "The whole main job on a real retailer's year."),
     "doctor": ("cli.doctor", "command", "Check versions, engine, Redis, aliases and generations."),
     "explain": ("cli.explain", "command", "Why an item stands where it stands."),
@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "models": ("cli.models", "group", "Fit, train and judge ranking models."),
     "nightly": ("cli.nightly", "group", "Run the nightly job, whole or by step."),
     "node": ("cli.node", "group", "Start, stop and look at the embedded Elasticsearch and Redis."),
+    "ope": ("cli.ope", "command", "What a policy would have earned, from a log with propensities."),
     "personal": ("cli.personal", "group", "Load, add to, show and forget what people like."),
     "policy": ("cli.policy", "group", "Pins, boosts, exclusions and campaigns of merchandisers."),
     "publish": ("cli.publish", "command", "Publish ranks from a folder, without Spark."),

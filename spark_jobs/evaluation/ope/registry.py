@@ -1,0 +1,44 @@
+"""Every off-policy estimator by name; a new one is one function and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from spark_jobs.evaluation.ope.lists import iips, ips, rips
+from spark_jobs.evaluation.ope.modelled import dm, dr, dr_os, sndr, switch_dr
+from spark_jobs.evaluation.ope.rounds import F64, Rounds, Terms
+from spark_jobs.evaluation.ope.slope import shrinkages, thresholds
+from spark_jobs.evaluation.ope.weighting import ipw, snipw
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """One estimator.
+
+    Attributes:
+        terms: of rounds and a threshold (infinite: none).
+        candidates: thresholds that data choose among, from weights, least biased first; None: it has none.
+        slot: offered for logs of a single place.
+        lists: offered for logs of several places.
+    """
+
+    terms: Callable[[Rounds, float], Terms]
+    candidates: Callable[[F64], F64] | None = None
+    slot: bool = True
+    lists: bool = True
+
+
+ESTIMATORS: dict[str, Estimator] = {
+    "ipw": Estimator(ipw, lists=False),
+    "ipw-clipped": Estimator(ipw, thresholds),
+    "snipw": Estimator(snipw),
+    "iips": Estimator(iips, slot=False),
+    "rips": Estimator(rips, slot=False),
+    "ips": Estimator(ips, slot=False),
+    "dm": Estimator(dm),
+    "dr": Estimator(dr),
+    "sndr": Estimator(sndr),
+    "switch-dr": Estimator(switch_dr, thresholds),
+    "dr-os": Estimator(dr_os, shrinkages),
+}

@@ -1,0 +1,157 @@
+"""Off-policy evaluation of a policy file by a log with propensities: what would it have earned?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segments.errors import ContractBroken, Refused
+from segments.hashing import stir
+from spark_jobs.evaluation.bootstrap import Interval
+from spark_jobs.evaluation.ope.estimate import Judge
+from spark_jobs.evaluation.ope.registry import ESTIMATORS
+from spark_jobs.evaluation.ope.reward_model import RewardModel
+from spark_jobs.evaluation.ope.rounds import Rounds
+from spark_jobs.ope_files import BATCH_ROWS, CLUSTER, Log, find, read_log, read_policy
+
+I64 = NDArray[np.int64]
+U64 = NDArray[np.uint64]
+
+FOLDS = 5
+MOST_CLUSTERS = 1000  # without run and segment, requests are put into this many by the hash of their id
+
+
+def evaluate(
+    log: Path, policy: Path, *, context: Sequence[str] = (), unsupported: float = 0.01, draws: int = 1000,
+    seed: int = 0, batch_rows: int = BATCH_ROWS,
+) -> dict[str, Any]:  # fmt: skip
+    """Estimates of every estimator that fits the log, with intervals; keys stand in docs/evaluation.md.
+
+    Args:
+        log: rows of `request_id, item, position, reward, propensity`, with `run` and `segment` where there are any.
+        policy: rows of `request_id, item, position, probability`, all places of all requests of the log.
+        context: columns of the log that the reward model tells apart, beside `segment`.
+        unsupported: largest share of the policy's probability on items that the log never shows in that place; within
+            a segment the same share is refused where the mean weight, too, is below 1 (chance alone can leave out an
+            item that was possible).
+        draws: bootstrap resamples.
+        seed: of the draws.
+        batch_rows: rows read at once.
+
+    Raises:
+        UsageError: a file cannot be read.
+        ContractBroken: the files do not hold what they promise.
+        Refused: nothing can be concluded: an empty log, no reward, too few clusters, or too little support.
+    """
+    logged = read_log(log, context, batch_rows=batch_rows)
+    if not logged.reward.size:
+        raise Refused("the log is empty", where=str(log))
+    if not logged.reward.any():
+        raise Refused("the log has no reward at all: every estimate would be 0", where=str(log))
+    by = [name for name in CLUSTER if name in logged.labels]
+    rounds, unseen = _together(logged, policy, context, batch_rows)
+    judge = Judge(rounds, _clusters(logged, by), draws=draws, seed=seed)
+    weight = judge.mean_weight
+    share = unseen["log"] if unseen["log"] > unsupported or weight.high >= 1.0 else unseen["segment"]
+    if share > unsupported:
+        raise Refused(
+            f"the policy puts {share:.1%} of its probability on items that the log never shows there",
+            where=str(policy),
+            hint=f"at most {unsupported:.1%} is concluded from; explore these items first",
+        )
+    several = logged.places.size > 1
+    names = [name for name, each in ESTIMATORS.items() if (each.lists if several else each.slot)]
+    found = {name: judge.estimate(name) for name in names}
+    return {
+        "rows": int(logged.reward.size),
+        "requests": rounds.requests,
+        "positions": int(logged.places.size),
+        "clusters": judge.clusters,
+        "cluster_by": by or ["request_id"],
+        "unsupported": unseen,
+        "mean_weight": _bounds(weight),
+        "logged": _bounds(judge.logged),
+        "estimators": {
+            name: {
+                **_bounds(each.interval),
+                "gain": _bounds(each.gain),
+                "effective_sample_size": each.effective,
+                "largest_weight": each.largest,
+                "threshold": None if each.threshold is None or np.isinf(each.threshold) else each.threshold,
+            }
+            for name, each in found.items()
+        },
+        "warnings": _warnings(weight, by),
+    }
+
+
+def _together(log: Log, policy: Path, context: Sequence[str], batch_rows: int) -> tuple[Rounds, dict[str, float]]:
+    """The rounds; and the share of the policy's probability on what the log (or segment) never shows in that place."""
+    fold = np.asarray(stir(log.requests, 1) % np.uint64(FOLDS), dtype=np.int64)[log.request]
+    segments = [name for name in ("segment",) if name in log.labels]
+    segment, cell = log.keys(segments), log.keys([*dict.fromkeys([*segments, *context])])
+
+    def levels(row: I64, item: U64) -> tuple[I64, I64, I64]:
+        """Keys of the place; the item there; the item there in that context."""
+        shown = stir(item + stir(log.place[row].astype(np.uint64)))
+        return log.place[row], shown.view(np.int64), stir(shown ^ cell[row]).view(np.int64)
+
+    rows = np.arange(log.item.size)
+    own = levels(rows, log.item)
+    model = RewardModel(own, fold, log.reward, folds=FOLDS)
+    shown = {"log": np.unique(own[1]), "segment": np.unique(stir(own[1].view(np.uint64) + segment).view(np.int64))}
+    unseen = dict.fromkeys(shown, 0.0)
+    chance, hits, expected, total = (np.zeros(rows.size) for _ in range(4))
+    for some in read_policy(policy, log, batch_rows=batch_rows):
+        keys = levels(some.row, some.item)
+        np.add.at(total, some.row, some.probability)
+        np.add.at(expected, some.row, some.probability * model.predict(keys, fold[some.row]))
+        same = log.item[some.row] == some.item
+        np.add.at(chance, some.row[same], some.probability[same])
+        np.add.at(hits, some.row[same], 1.0)
+        there = {"log": keys[1], "segment": stir(keys[1].view(np.uint64) + segment[some.row]).view(np.int64)}
+        for name, known in shown.items():
+            unseen[name] += float(some.probability[find(known, there[name]) < 0].sum()) / rows.size
+    wrong = np.abs(total - 1.0) > 1e-3
+    if wrong.any():
+        raise ContractBroken(
+            f"the probabilities of {int(wrong.sum())} of {rows.size} logged places do not sum to 1, "
+            f"such as {total[wrong][0]:g}",
+            where=str(policy),
+            hint="every request of the log needs every place, each item once",
+        )
+    if hits.max() > 1:
+        raise ContractBroken("an item has two rows for one place of a request", where=str(policy))
+    return Rounds(log.request, log.reward, chance / log.propensity, model.predict(own, fold), expected), unseen
+
+
+def _clusters(log: Log, by: Sequence[str]) -> I64:
+    """(requests,) cluster of each request, by the labels of its first row."""
+    if by:
+        first = np.flatnonzero(np.r_[True, np.diff(log.request) > 0])
+        keys = log.keys(by)[first]
+    elif log.requests.size <= MOST_CLUSTERS:
+        keys = log.requests
+    else:
+        keys = stir(log.requests, 3) % np.uint64(MOST_CLUSTERS)
+    return np.asarray(np.unique(keys, return_inverse=True)[1], dtype=np.int64)
+
+
+def _warnings(weight: Interval, by: Sequence[str]) -> list[str]:
+    said = []
+    if not by:
+        said.append("no columns run and segment: requests count as independent, though those of a segment share a draw")
+    if abs(weight.value - 1.0) > 2.0 * (weight.high - weight.value) + 1e-6:
+        said.append(
+            f"the mean weight is {weight.value:.3f}, not 1: propensities are wrong, or the log lacks support "
+            "that the policy needs"
+        )
+    return said
+
+
+def _bounds(interval: Interval) -> dict[str, float]:
+    return {"value": interval.value, "low": interval.low, "high": interval.high}

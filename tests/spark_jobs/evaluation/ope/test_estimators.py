@@ -1,0 +1,127 @@
+"""Off-policy estimators: tiny cases by hand, identities that must hold, and truth covered as often as promised."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from segments.errors import Refused
+from spark_jobs.evaluation.ope.estimate import Judge
+from spark_jobs.evaluation.ope.registry import ESTIMATORS
+from spark_jobs.evaluation.ope.rounds import Rounds
+from tests.spark_jobs.evaluation.ope.worlds import World
+
+# two requests of two places
+HAND = Rounds(
+    request=np.array([0, 0, 1, 1]),
+    reward=np.array([1.0, 0.0, 0.0, 2.0]),
+    weight=np.array([2.0, 0.5, 1.0, 3.0]),
+    predicted=np.array([0.5, 0.5, 0.5, 1.0]),
+    expected=np.array([0.25, 0.5, 0.75, 1.0]),
+)
+
+
+def value(name: str, rounds: Rounds, threshold: float = np.inf) -> float:
+    terms = ESTIMATORS[name].terms(rounds, threshold)
+    return sum(float(numerator.sum() / denominator.sum()) for numerator, denominator in terms.ratios)
+
+
+@pytest.mark.parametrize(
+    ("name", "threshold", "wanted"),
+    [
+        ("ipw", np.inf, (2 + 6) / 2),
+        ("ipw-clipped", 1.5, (1.5 + 3) / 2),
+        ("snipw", np.inf, (2 + 6) / (2.5 / 2 + 4 / 2)),
+        ("iips", np.inf, (2 + 6) / 2),
+        ("rips", np.inf, (2 * 1 + 1 * 0 + 1 * 0 + 3 * 2) / 2),
+        ("ips", np.inf, (1 * 1 + 3 * 2) / 2),
+        ("dm", np.inf, 2.5 / 2),
+        ("dr", np.inf, (2.5 + 2 * 0.5 - 0.5 * 0.5 - 0.5 + 3) / 2),
+        ("sndr", np.inf, 2.5 / 2 + 3.25 / 3.25),
+        ("switch-dr", 2.0, (2.5 + 1 - 0.25 - 0.5) / 2),
+        ("switch-dr", 0.0, 2.5 / 2),
+        ("dr-os", 1.0, (2.5 + 0.4 * 0.5 - 0.4 * 0.5 - 0.5 * 0.5 + 0.3 * 1) / 2),
+    ],
+)
+def test_by_hand(name: str, threshold: float, wanted: float) -> None:
+    assert value(name, HAND, threshold) == pytest.approx(wanted, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in ESTIMATORS if name != "dm"])
+@pytest.mark.parametrize("places", [1, 3])
+def test_judging_the_logging_policy_gives_what_it_earned(name: str, places: int) -> None:
+    world = World(places=places)
+    drawn = world.draw(600, seed=1)
+    got = value(name, world.rounds(drawn, world.logging, np.zeros_like(world.rate)))
+    assert got == pytest.approx(drawn["reward"].sum() / 600, abs=1e-12)
+
+
+def _coverage(world: World, name: str, *, clusters: int | None, by: int | None, runs: int = 400) -> float:
+    """Share of logs whose interval holds the truth, resampled by `by` clusters (None: by request); wrong model."""
+    truth, held = world.value(world.target), 0
+    model = np.full_like(world.rate, 0.9)
+    for seed in range(runs):
+        drawn = world.draw(600, seed, clusters=clusters)
+        cluster = np.arange(600) if by is None else np.arange(600) % by
+        judge = Judge(world.rounds(drawn, world.target, model), cluster, draws=200, seed=seed)
+        got = judge.estimate(name).interval
+        held += got.low <= truth <= got.high
+    return held / runs
+
+
+@pytest.mark.parametrize(("name", "places"), [("ipw", 1), ("snipw", 1), ("dr", 1), ("sndr", 1), ("iips", 2)])
+def test_intervals_cover_the_truth(name: str, places: int) -> None:
+    """95 % give or take what 400 runs leave open; benchmarks/ope.py does it in 2,000."""
+    assert 0.92 <= _coverage(World(places=places, seed=3), name, clusters=None, by=60) <= 0.975
+
+
+def test_requests_that_share_a_draw_are_one_cluster() -> None:
+    """Six requests see one list: intervals by cluster hold, intervals by request are far too narrow."""
+    world = World(seed=3)
+    assert _coverage(world, "ipw", clusters=100, by=100) >= 0.9
+    assert _coverage(world, "ipw", clusters=100, by=None) < 0.8
+
+
+@pytest.mark.parametrize("name", ["ipw", "dr", "sndr", "switch-dr", "dr-os"])
+def test_the_mean_over_many_logs_is_the_truth(name: str) -> None:
+    """Weights below every threshold, a wrong model: without clipping there is no bias."""
+    world = World(seed=5)
+    wrong_model = np.full_like(world.rate, 0.9)
+    got = [value(name, world.rounds(world.draw(600, seed), world.target, wrong_model)) for seed in range(400)]
+    noise = float(np.std(got)) / 20
+    assert abs(np.mean(got) - world.value(world.target)) < 4 * noise
+
+
+@pytest.mark.parametrize("name", ["rips", "ips"])
+def test_lists_whose_rewards_depend_on_each_other(name: str) -> None:
+    """Clicks at the second place need a good first item: `iips` is wrong there, `rips` and `ips` are not."""
+    random = np.random.default_rng(9)
+    n = 200_000
+    good = random.random((n, 2)) < np.array([0.3, 0.5])
+    reward = np.c_[np.zeros(n), (good[:, 0] & good[:, 1]).astype(float)]
+    chance = np.where(good, [0.8, 0.9], [0.2, 0.1]) / np.where(good, [0.3, 0.5], [0.7, 0.5])
+    zero = np.zeros(2 * n)
+    rounds = Rounds(np.repeat(np.arange(n), 2), reward.ravel(), chance.ravel(), zero, zero)
+    assert value(name, rounds) == pytest.approx(0.8 * 0.9, abs=0.02)
+    assert value("iips", rounds) == pytest.approx(0.3 * 0.9, abs=0.02)
+
+
+def test_a_heavy_weight_is_clipped_and_shown() -> None:
+    random = np.random.default_rng(2)
+    n = 4000
+    weight = np.where(random.random(n) < 0.001, 500.0, 0.5)
+    reward = np.where(weight > 1, 1.0, random.random(n) < 0.3)
+    rounds = Rounds(np.arange(n), reward, weight, np.full(n, 0.3), np.full(n, 0.3))
+    judge = Judge(rounds, np.arange(n) % 100, draws=200)
+    plain, clipped = judge.estimate("ipw"), judge.estimate("ipw-clipped")
+    assert plain.largest == 500.0
+    assert (plain.effective or 0.0) < 50
+    assert (clipped.threshold or np.inf) < 500.0
+    assert clipped.interval.high - clipped.interval.low < plain.interval.high - plain.interval.low
+
+
+def test_few_clusters_are_refused() -> None:
+    rounds = Rounds(np.arange(58), np.ones(58), np.ones(58), np.ones(58), np.ones(58))
+    with pytest.raises(Refused, match="29 clusters"):
+        Judge(rounds, np.arange(58) % 29)
+    assert Judge(rounds, np.r_[np.arange(57) % 29, 29]).clusters == 30
