@@ -27,6 +27,7 @@ def group() -> None:
       es-ranking bench scoring --items 100000 --segments 50 --model deepfm
       es-ranking bench cascade --source complete-journey --run-date 2017-11-27 --top 1000
       es-ranking bench publish --docs 100000 --segments 24
+      es-ranking bench query --docs 100000
     """
 
 
@@ -109,6 +110,39 @@ def publish(docs: int, segments: int, output: str) -> None:
             engine, docs=docs, segments=segments, on_stage=lambda stage: status.update(f"{stage} …")
         )
     emit(figures, output)
+
+
+@group.command("query")
+@click.option("--docs", type=click.IntRange(min=100), default=100_000, show_default=True, help="Items to publish.")
+@click.option("--segments", type=click.IntRange(min=1), default=24, show_default=True, help="Rank fields of each.")
+@click.option("--blocks", type=click.IntRange(min=10), default=40, show_default=True, help="Turns of each way.")
+@output_option
+def query(docs: int, segments: int, blocks: int, output: str) -> None:
+    """A page of 40 in every way, beside the same page plainly sorted by price.
+
+    Generated items are published first. Ways take turns; ratios are medians over the blocks. ES_URL names the engine,
+    else the embedded one is used (started and stopped if it does not run). The indices are named es-ranking-bench-…
+    and removed in the end.
+
+    \b
+    Example:
+      es-ranking bench query --docs 1000000 --output json
+    """
+    from es_ranking.bench.querying import bench_query
+
+    with _measured_engine() as engine, stderr.status("starting") as status:
+        figures = bench_query(
+            engine, docs=docs, segments=segments, blocks=blocks, on_stage=lambda stage: status.update(f"{stage} …")
+        )
+    if output == "json":
+        emit(figures, output)
+        return
+    rows = [
+        {"case": case, "way": way, **times, "to plain": figures["ratios"].get(f"{way}_{case}", 1.0)}
+        for case, ways in figures["cases"].items()
+        for way, times in ways.items()
+    ]
+    emit(rows, output, title=f"pages of 40 among {docs} documents")
 
 
 @contextmanager
