@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from es_ranking.twiddlers.boosts import Boosts
 from es_ranking.twiddlers.contract import STAGES, Entry, Hit, Strand, Stream, Twiddler
+from es_ranking.twiddlers.downrank import Downrank
 from es_ranking.twiddlers.spacing import Spacing
 from segments.errors import ContractBroken
 
@@ -59,10 +60,16 @@ class Planner:
         return Planner([one for one in self.twiddlers if one is not self.boosts])
 
     def window(self, wanted: int) -> int:
-        """How many hits to read first for `wanted` places: P + L, and a place for each pin."""
+        """How many hits to read first for `wanted` places: P + L, and a place for each pin.
+
+        Where items are demoted, a quarter more than P at least: a list whose first places the user knows would else
+        always be read twice.
+        """
+        window = wanted
         for twiddler in reversed(self.twiddlers):
-            wanted = twiddler.reach(wanted)
-        return wanted
+            window = twiddler.reach(window)
+        demoted = sum(len(one.by_item) for one in self.twiddlers if isinstance(one, Downrank))
+        return max(window, wanted + min(demoted, wanted // 4))
 
     def plan(self, hits: Sequence[Hit], wanted: int, *, ended: bool, strands: Sequence[Strand] = ()) -> Plan:
         """Plans the first `wanted` places from the first hits of the base order.

@@ -215,6 +215,16 @@ def test_excluded_items_leave_and_the_page_stays_full() -> None:
     assert ids(read(planner, hits, 5, window=5)) == ["i08", "i09", "i10", "i11", "i12"]
 
 
+def test_a_list_whose_top_was_seen_is_read_once() -> None:
+    hits = [Hit(f"i{n:03}", 1.0 - n / 1000) for n in range(200)]
+    seen = {hit.item_id: {"view": 1} for hit in hits[:80:8]}
+    downrank = DownrankSettings(actions={"view": Degree(factor=0.5)}).build(Facts(seen))
+    planner = Planner([downrank])
+    assert (planner.window(40), planner.window(400)) == (50, 410), "a quarter more, never more than are demoted"
+    assert planner.plan(hits[:50], 40, ended=False).needs == 0
+    assert Planner([downrank, Spacing([Gap(attribute="brand", gap=3)], look_ahead=60)]).window(40) == 100
+
+
 def test_every_move_names_its_stage_and_reason() -> None:
     hits = [
         Hit("a", 0.9, {"brand": ("acme",)}),
