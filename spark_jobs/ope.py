@@ -85,7 +85,7 @@ def evaluate(
             }
             for name, each in found.items()
         },
-        "warnings": _warnings(weight, by),
+        "warnings": _warnings(weight, by, unseen["segment"] if unseen["segment"] > unsupported else None),
     }
 
 
@@ -141,10 +141,12 @@ def _clusters(log: Log, by: Sequence[str]) -> I64:
     return np.asarray(np.unique(keys, return_inverse=True)[1], dtype=np.int64)
 
 
-def _warnings(weight: Interval, by: Sequence[str]) -> list[str]:
+def _warnings(weight: Interval, by: Sequence[str], unseen: float | None) -> list[str]:
     said = []
     if not by:
         said.append("no columns run and segment: requests count as independent, though those of a segment share a draw")
+    if unseen is not None:
+        said.append(f"{unseen:.1%} of the policy's probability is on items that their segment never shows in the log")
     if abs(weight.value - 1.0) > 2.0 * (weight.high - weight.value) + 1e-6:
         said.append(
             f"the mean weight is {weight.value:.3f}, not 1: propensities are wrong, or the log lacks support "

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from cli.main import exit_code_of
+from segments.errors import Refused
 from spark_jobs.ope import evaluate
 from tests.spark_jobs.evaluation.ope.worlds import World
 
@@ -56,7 +57,8 @@ def test_the_truth_is_found_and_the_keys_are_the_documented_ones(
     assert exit_code_of(["ope", "--log", str(log), "--policy", str(policy), "--output", "json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["rows"], told["requests"], told["positions"], told["clusters"]) == (8000, 4000, 2, 40)
-    assert (told["cluster_by"], told["unsupported"]["log"], told["warnings"]) == (["run", "segment"], 0.0, [])
+    assert (told["cluster_by"], told["unsupported"]["log"]) == (["run", "segment"], 0.0)
+    assert not any("mean weight" in warning for warning in told["warnings"])
     assert set(told["estimators"]) == {
         "ipw-clipped", "snipw", "iips", "rips", "ips", "dm", "dr", "sndr", "switch-dr", "dr-os"
     }  # fmt: skip
@@ -155,3 +157,21 @@ def test_a_context_column_that_is_not_there(frames: tuple[pd.DataFrame, pd.DataF
     log, policy = _written(tmp_path, *frames)
     arguments = ["ope", "--log", str(log), "--policy", str(policy), "--context", "segmet"]
     assert exit_code_of(arguments) == 2
+
+
+def test_wrong_propensities_are_told_by_the_mean_weight(
+    frames: tuple[pd.DataFrame, pd.DataFrame], tmp_path: Path
+) -> None:
+    log, policy = _written(tmp_path, frames[0].assign(propensity=frames[0]["propensity"] / 2), frames[1])
+    told = evaluate(log, policy, draws=200)
+    assert told["mean_weight"]["value"] == pytest.approx(2, abs=0.2)
+    assert "the mean weight is" in told["warnings"][-1]
+
+
+def test_what_a_segment_never_saw_is_missing_support_there(tmp_path: Path) -> None:
+    """Half the segments never see i0, others do: the log as a whole shows it, and yet nothing can be concluded."""
+    world = World(segments=40, items=4, seed=1)
+    world.logging[::2, :, 0] = 0.0
+    world.logging /= world.logging.sum(2, keepdims=True)
+    with pytest.raises(Refused, match="never shows there"):
+        evaluate(*_written(tmp_path, *_frames(world)), draws=200)

@@ -1,4 +1,4 @@
-"""From rounds to estimates with intervals: bootstrap over clusters, thresholds by SLOPE.
+"""From rounds to estimates with intervals: bootstrap over clusters, thresholds chosen by the data.
 
 Requests of one cluster (a segment in a nightly run) share an exploration draw, so clusters are resampled, never rows.
 An interval is the estimate ± t · the bootstrap's standard error: with few clusters the percentile interval is too
@@ -14,9 +14,9 @@ from scipy import stats
 
 from segments.errors import Refused
 from spark_jobs.evaluation.bootstrap import Interval, PairedBootstrap
+from spark_jobs.evaluation.ope.clipping import least_error
 from spark_jobs.evaluation.ope.registry import ESTIMATORS, Estimator
 from spark_jobs.evaluation.ope.rounds import F64, I64, Rounds, Terms
-from spark_jobs.evaluation.ope.slope import slope
 from spark_jobs.evaluation.ranking import UserSums
 
 FEWEST_CLUSTERS = 30
@@ -102,8 +102,8 @@ class Judge:
             return None
         candidates = estimator.candidates(self.rounds.weight)
         judged = [self._sampled(estimator.terms(self.rounds, float(c))) for c in candidates]
-        widths = np.array([self._half(samples) for _, samples in judged])
-        return float(candidates[slope(np.array([value for value, _ in judged]), widths)])
+        errors = np.array([self._half(samples) for _, samples in judged]) / self._wide
+        return float(candidates[least_error(np.array([value for value, _ in judged]), errors)])
 
     def _sampled(self, terms: Terms) -> tuple[float, F64]:
         """The estimate, and (draws,) the estimate in each resample."""

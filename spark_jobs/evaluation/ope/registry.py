@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from spark_jobs.evaluation.ope.clipping import shrinkages, thresholds
 from spark_jobs.evaluation.ope.lists import iips, ips, rips
 from spark_jobs.evaluation.ope.modelled import dm, dr, dr_os, sndr, switch_dr
 from spark_jobs.evaluation.ope.rounds import F64, Rounds, Terms
-from spark_jobs.evaluation.ope.slope import shrinkages, thresholds
 from spark_jobs.evaluation.ope.weighting import ipw, snipw
 
 

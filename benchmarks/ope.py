@@ -1,0 +1,138 @@
+"""What off-policy estimates are worth: coverage, error beside obp 0.4.1, and the cost of a large log.
+
+    PYTHONPATH=. python benchmarks/ope.py coverage --runs 2000 --requests 3000
+    PYTHONPATH=. python benchmarks/ope.py peers --runs 200 --peers-python obp/bin/python
+    PYTHONPATH=. python benchmarks/ope.py large --rounds 1000000 --actions 80
+
+The worlds are the tests'. Peers get the same logs and the same reward model, true rates seen through noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from spark_jobs.evaluation.ope.estimate import Judge
+from spark_jobs.ope import evaluate
+from tests.spark_jobs.evaluation.ope.worlds import World
+
+SLOT = ("ipw", "ipw-clipped", "snipw", "dm", "dr", "sndr", "switch-dr", "dr-os")
+LISTS = ("iips", "rips", "ips", "snipw", "dr", "sndr")
+REQUESTS = 600
+
+
+def coverage(runs: int, requests: int) -> dict[str, Any]:
+    """Share of logs whose 95 % interval holds the truth; 60 clusters, a model that is always wrong."""
+    found: dict[str, Any] = {}
+    for kind, names, places in (("slots", SLOT, 1), ("lists", LISTS, 2)):
+        world = World(places=places, seed=3)
+        truth, model = world.value(world.target), np.full_like(world.rate, 0.9)
+        held = dict.fromkeys(names, 0)
+        for seed in range(runs):
+            rounds = world.rounds(world.draw(requests, seed), world.target, model)
+            judge = Judge(rounds, np.arange(requests) % 60, draws=400, seed=seed)
+            for name in names:
+                got = judge.estimate(name).interval
+                held[name] += got.low <= truth <= got.high
+        found[kind] = {name: round(count / runs, 4) for name, count in held.items()}
+    return found
+
+
+def peers(runs: int, python: str) -> dict[str, Any]:
+    """Mean relative error |estimate - truth| / truth over logs of 600 requests and 20 items; obp at its defaults."""
+    world = World(items=20, seed=5)
+    truth = world.value(world.target)
+    model = np.clip(world.rate + np.random.default_rng(1).normal(0.05, 0.1, world.rate.shape), 0, 1)
+    logs: dict[str, Any] = {"runs": runs}
+    ours: list[dict[str, float]] = []
+    for k in range(runs):
+        drawn = world.draw(REQUESTS, k)
+        judge = Judge(world.rounds(drawn, world.target, model), np.arange(REQUESTS), draws=200, seed=k)
+        ours.append({name: judge.estimate(name).interval.value for name in SLOT})
+        segment = drawn["segment"]
+        logs |= {f"reward_{k}": drawn["reward"][:, 0], f"action_{k}": drawn["item"][:, 0],
+                 f"pscore_{k}": drawn["propensity"][:, 0], f"action_dist_{k}": world.target[segment, 0],
+                 f"model_{k}": model[segment, 0]}  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "logs.npz"
+        np.savez(path, **logs)
+        script = Path(__file__).with_name("ope_peer.py")
+        told = subprocess.run([python, str(script), str(path)], capture_output=True, text=True, check=True).stdout
+    theirs = [json.loads(line) for line in told.splitlines()]
+
+    def error(answers: list[dict[str, float]], name: str) -> float:
+        return round(float(np.mean([abs(each[name] - truth) / truth for each in answers])), 5)
+
+    return {
+        who: {name: error(answers, name) for name in answers[0]} for who, answers in (("ours", ours), ("obp", theirs))
+    }
+
+
+def large(rounds: int, actions: int) -> dict[str, Any]:
+    """Seconds and peak memory of `es-ranking ope`'s own function on a log of that size, both files as Parquet."""
+    world = World(segments=100, items=actions, seed=7)
+    step = 50_000
+    with tempfile.TemporaryDirectory() as folder:
+        log, policy = Path(folder) / "log.parquet", Path(folder) / "policy.parquet"
+        writers: dict[Path, pq.ParquetWriter] = {}
+        for start in range(0, rounds, step):
+            drawn = world.draw(step, seed=start)
+            names = np.char.add("r", np.arange(start, start + step).astype(str))
+            tables = {
+                log: {"request_id": names, "item": drawn["item"][:, 0], "position": np.ones(step),
+                      "reward": drawn["reward"][:, 0], "propensity": drawn["propensity"][:, 0],
+                      "segment": drawn["segment"]},
+                policy: {"request_id": np.repeat(names, actions), "item": np.tile(np.arange(actions), step),
+                         "position": np.ones(step * actions),
+                         "probability": world.target[drawn["segment"], 0].ravel()},
+            }  # fmt: skip
+            for path, columns in tables.items():
+                table = pa.table(columns)
+                if path not in writers:
+                    writers[path] = pq.ParquetWriter(path, table.schema)
+                writers[path].write_table(table)
+        for writer in writers.values():
+            writer.close()
+        del tables, table
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        started = time.perf_counter()
+        report = evaluate(log, policy, draws=200)
+        seconds = time.perf_counter() - started
+    return {
+        "rounds": rounds, "actions": actions, "seconds": round(seconds, 1),
+        "policy_rows_per_second": round(rounds * actions / seconds),
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "before_mb": before // 1024,
+        "truth": world.value(world.target), "dr": report["estimators"]["dr"],
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Reads the command line, runs one part, prints JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=["coverage", "peers", "large"])
+    parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--requests", type=int, default=3000, help="of each log, for coverage")
+    parser.add_argument("--peers-python", default="python")
+    parser.add_argument("--rounds", type=int, default=1_000_000, help="a multiple of 50,000")
+    parser.add_argument("--actions", type=int, default=80)
+    chosen = parser.parse_args()
+    found = {
+        "coverage": lambda: coverage(chosen.runs, chosen.requests),
+        "peers": lambda: peers(chosen.runs, chosen.peers_python),
+        "large": lambda: large(chosen.rounds, chosen.actions),
+    }[chosen.part]()
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
