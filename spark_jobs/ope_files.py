@@ -29,7 +29,7 @@ LOG = ("request_id", "item", "position", "reward", "propensity")
 POLICY = ("request_id", "item", "position", "probability")
 NUMBERS = ("position", "reward", "propensity", "probability")
 CLUSTER = ("run", "segment")
-BATCH_ROWS = 1 << 19
+BATCH_ROWS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,10 @@ def _open(path: Path, columns: Sequence[str]) -> ds.Dataset:
 
 def _batches(source: ds.Dataset, columns: Sequence[str], path: Path, batch_rows: int) -> Iterator[pa.RecordBatch]:
     try:
-        yield from source.to_batches(columns=list(columns), batch_size=batch_rows)
+        # what is read ahead is memory
+        yield from source.to_batches(
+            columns=list(columns), batch_size=batch_rows, batch_readahead=1, fragment_readahead=1
+        )
     except pa.ArrowInvalid as error:  # further on in a CSV
         raise ContractBroken(" ".join(str(error).split()), where=str(path)) from error
 
