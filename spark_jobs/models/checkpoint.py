@@ -28,7 +28,7 @@ from spark_jobs.models.registry import build, model_settings
 from spark_jobs.models.settings import ModelSettings
 from spark_jobs.models.weight_files import named, packed, put, take, unpacked
 
-FORMAT = 1
+FORMAT = 2  # 1 held a line for every row of the table, met in training or not
 SIDECAR = "checkpoint.json"
 WEIGHTS = "weights"
 OPTIMISER = "optimiser"
@@ -108,13 +108,16 @@ def from_parts(
         where: named in errors.
 
     Raises:
-        ContractBroken: not a checkpoint, damaged, or of another schema (the difference is named).
+        ContractBroken: not a checkpoint, damaged, of another format, or of another schema (the difference is named).
     """
     try:
         values = json.loads(sidecar)
         kind, fields, expected = values["model"], values["schema"], values["weights"]
     except (ValueError, KeyError, TypeError) as error:
         raise ContractBroken("the checkpoint's sidecar cannot be read", where=where, hint="train again") from error
+    if values.get("format") != FORMAT:
+        told = f"the checkpoint is of format {values.get('format')}, this release reads {FORMAT}"
+        raise ContractBroken(told, where=where, hint="train again")
     if expected != named(WEIGHTS, weights):
         raise ContractBroken("the checkpoint's weights are damaged or of another checkpoint", where=where)
     try:

@@ -49,6 +49,12 @@ def test_a_crash_at_any_write_leaves_the_previous_one(tmp_path: Path, monkeypatc
     assert len(list(tmp_path.glob("weights-*.safetensors"))) == 1, "the old weights are swept"
 
 
+def test_another_format_is_refused() -> None:
+    sidecar, weights = to_parts(fresh(1))
+    with pytest.raises(ContractBroken, match="format 1, this release reads 2"):
+        from_parts(json.dumps({**json.loads(sidecar), "format": 1}), weights)
+
+
 def test_another_schema_is_refused_with_the_difference(tmp_path: Path) -> None:
     save(fresh(1), tmp_path)
     fields = [f.model_copy(update={"buckets": 999}) if f.name == "item" else f for f in SCHEMA.fields[:-1]]
