@@ -127,7 +127,8 @@ def _show(told: dict[str, Any], shown: dict[str, Any]) -> None:
             for place, row in enumerate(page["after"])
         ],
         "table",
-        title=f"user {page['user']} ({page['segment']}): the page before and after downrank and interval",
+        title=f"user {page['user']} ({page['segment']}): the page before and after downrank and interval"
+        + "".join(f", {flag}" for flag in page["flags"]),
     )  # fmt: skip
     console.print()
     if banners:

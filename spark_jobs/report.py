@@ -57,7 +57,7 @@ def _shown(night: Night) -> list[Section]:
         Section(
             "One page, before and after",
             f"User {page['user']} (segment {page['segment']}) lately bought from this list. Downrank lowers what was "
-            f"bought, interval keeps brands apart; gaps: {page['certificate']}.",
+            f"bought, interval keeps brands apart; {'; '.join(['gaps: ' + page['certificate'], *page['flags']])}.",
             tables=[
                 _side_by_side({"recommended": page["before"], "with downrank and interval": page["after"]}),
                 Table(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spark_jobs.night import Night
 
 SHOWN = 10
+PATIENCE = 10.0  # seconds for Redis: on a busy machine a page that lost its downrank would show nothing
 _FIELDS = ["item_id", "title", "brand_id", "price"]
 Rows = list[dict[str, Any]]
 
@@ -82,7 +83,7 @@ def _lists(night: Night, engine: Engine, contrast: Contrast) -> dict[str, Any]:
 def _page(night: Night, engine: Engine, contrast: Contrast) -> dict[str, Any]:
     """The page of one user who lately bought from the list, before and after downrank and interval."""
     user, actions = _customer(night, contrast.list)
-    store = connect_actions()
+    store = connect_actions(timeout_seconds=PATIENCE)
     if store is not None:
         store.forget(user)
         store.record(actions)
@@ -141,17 +142,24 @@ def _sales(night: Night) -> str:
 
 
 def _customer(night: Night, list_name: str) -> tuple[str, list[Action]]:
-    """The user with most different purchases from the list in the last four weeks, and those purchases."""
+    """Who lately bought most of what stands first in the list, or else of the list; and his purchases from it."""
     tables = night.warehouse
+    ranks = tables.read("ranks", night.run).where((F.col("item_kind") == "product") & (F.col("list") == list_name))
+    served = ranks.where((F.col("variant") == night.recipe.default_variant) & (F.col("rank") <= SHOWN))
+    first = served.select("item_id").distinct().withColumn("first", F.lit(1))
     items = tables.read("item_features", night.run).where(F.col("list") == list_name).select("item_id")
     recent = tables.read("events", night.run).where(
         (F.col("kind") == "purchase") & (F.col("ts") >= clock(night.as_of - timedelta(days=28)))
     )
     bought = recent.join(F.broadcast(items), "item_id", "left_semi")
     best = (
-        bought.groupBy("user_id")
-        .agg(F.countDistinct("item_id").alias("items"))
-        .orderBy(F.desc("items"), "user_id")
+        bought.join(F.broadcast(first), "item_id", "left")
+        .groupBy("user_id")
+        .agg(
+            F.countDistinct(F.when(F.col("first").isNotNull(), F.col("item_id"))).alias("first"),
+            F.countDistinct("item_id").alias("items"),
+        )
+        .orderBy(F.desc("first"), F.desc("items"), "user_id")
         .first()
     )
     if best is None:

@@ -7,10 +7,11 @@ from es_ranking.engine.redis_node import redis_url
 from segments.errors import MissingExtra
 
 
-def connect_actions(url: str | None = None) -> ActionStore | None:
+def connect_actions(url: str | None = None, *, timeout_seconds: float = 0.25) -> ActionStore | None:
     """The Redis store of `url`, else of `REDIS_URL`, else of the running embedded one; None if there is none.
 
-    It does not connect yet: a store that is down shows at the first call, and a search goes on without it.
+    It does not connect yet: a store that is down shows at the first call, and a search goes on without it. A job that
+    nobody waits for may wait longer for each answer than a search.
 
     Raises:
         MissingExtra: an address is there, but redis or protobuf is not installed.
@@ -22,4 +23,4 @@ def connect_actions(url: str | None = None) -> ActionStore | None:
         from es_ranking.actions.redis import RedisActionStore
     except ModuleNotFoundError as error:
         raise MissingExtra.of("redis", error.name or "redis") from error
-    return RedisActionStore(address)
+    return RedisActionStore(address, timeout_seconds=timeout_seconds)
