@@ -49,8 +49,6 @@ def command(launch: Launch) -> list[str]:
     """The server's launcher."""
     server = launch.server
     started = [str(launch.java / "bin" / "java"), "-Xms4m", "-Xmx64m", "-XX:+UseSerialGC"]
-    # It asks a JVM for its flags in a folder that it never removes: this one goes with the node.
-    started.append(f"-Djava.io.tmpdir={launch.data / 'tmp'}")
     if (server / "lib" / "tools" / "server-launcher").is_dir():
         jars, main = f"{server / 'lib/tools/server-launcher/*'}", "org.elasticsearch.server.launcher.ServerLauncher"
         return [*started, "-cp", jars, main]
