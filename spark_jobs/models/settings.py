@@ -117,26 +117,8 @@ class TwoTowerSettings(Settings):
     )
 
 
-class EnsembleSettings(Settings):
-    """One network begun several times: the mean of their logits, without the chance of a single training."""
-
-    kind: Literal["ensemble"] = "ensemble"
-    member: Annotated[
-        DeepFMSettings
-        | DNNSettings
-        | WideDeepSettings
-        | DeepFwFMSettings
-        | DCNSettings
-        | DCNv2Settings
-        | FMSettings
-        | FwFMSettings
-        | TwoTowerSettings,
-        Setting(discriminator="kind"),
-    ] = Setting(default=DeepFMSettings(), description="the members' model, with its settings")
-    members: int = Setting(default=3, ge=2, description="networks; training and scoring take so many times as long")
-
-
-ModelSettings = Annotated[
+# One network over embeddings, with one head: what an ensemble may be of.
+EmbeddingSettings = (
     DeepFMSettings
     | DNNSettings
     | WideDeepSettings
@@ -146,6 +128,21 @@ ModelSettings = Annotated[
     | FMSettings
     | FwFMSettings
     | TwoTowerSettings
+)
+
+
+class EnsembleSettings(Settings):
+    """One network begun several times: the mean of their logits, without the chance of a single training."""
+
+    kind: Literal["ensemble"] = "ensemble"
+    member: Annotated[EmbeddingSettings, Setting(discriminator="kind")] = Setting(
+        default=DeepFMSettings(), description="the members' model, with its settings"
+    )
+    members: int = Setting(default=3, ge=2, description="networks; training and scoring take so many times as long")
+
+
+ModelSettings = Annotated[
+    EmbeddingSettings
     | LogisticSettings
     | BoostedSettings
     | SharedBottomSettings
