@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import logging
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psutil
 from pyspark.sql import SparkSession
 
 from segments.errors import RankingError, UsageError
+from spark_jobs.peak_memory import PeakMemory
 from spark_jobs.recipe import Recipe, load_recipe
 from spark_jobs.session import spark_session
 from spark_jobs.tables import Warehouse
@@ -144,32 +142,3 @@ def run_step(night: Night, step: str, run: Step) -> dict[str, object]:
     figures = {**figures, "seconds": round(seconds, 2), "peak_memory_mb": memory.peak_mb}
     night.write_report(step, figures)
     return figures
-
-
-class PeakMemory:
-    """Peak resident memory of this process and its children (the JVM and its Python workers), in MB, sampled."""
-
-    def __init__(self, every: float = 0.25) -> None:
-        self.peak_mb = 0
-        self._every = every
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> PeakMemory:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        me = psutil.Process()
-        while True:
-            total = 0
-            for process in [me, *me.children(recursive=True)]:
-                with contextlib.suppress(psutil.Error):
-                    total += process.memory_info().rss
-            self.peak_mb = max(self.peak_mb, total // 2**20)
-            if self._done.wait(self._every):
-                return
