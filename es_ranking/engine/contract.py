@@ -60,6 +60,20 @@ class IndexSize:
 
 
 @dataclass(frozen=True)
+class Copying:
+    """A copying that the engine does by itself: `documents` of `total` so far.
+
+    Attributes:
+        failure: why it stopped early; None while it goes on, and when all was copied.
+    """
+
+    done: bool
+    documents: int
+    total: int
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
 class IndexState:
     """One index as the engine describes it: settings are flat (`index.refresh_interval`), all values strings."""
 
@@ -83,8 +97,10 @@ class Engine(Protocol):
     def info(self) -> Answer:
         """Name and version of the server."""
 
-    def search(self, index: str, body: Body, *, timeout_seconds: float | None = None) -> Answer:
-        """One search; the response as the engine gives it."""
+    def search(
+        self, index: str, body: Body, *, timeout_seconds: float | None = None, preference: str | None = None
+    ) -> Answer:
+        """One search; the response as the engine gives it. `preference` chooses shards, such as `_shards:0`."""
 
     def msearch(
         self, searches: Sequence[tuple[str, Body]], *, timeout_seconds: float | None = None
@@ -134,6 +150,35 @@ class Engine(Protocol):
 
     def put_settings(self, index: str, settings: Body) -> None:
         """Changes dynamic index settings."""
+
+    def close_to_writes(self, index: str) -> None:
+        """Sets `index.blocks.write` and waits for the writes under way; `put_settings` opens it again."""
+
+    def checkpoints(self, index: str) -> dict[str, int]:
+        """Shard → the greatest `_seq_no` up to which every write is done; later writes have greater ones."""
+
+    def start_reindex(
+        self,
+        source: str,
+        target: str,
+        *,
+        requests_per_second: float | None = None,
+        slices: int | None = None,
+        script: Body | None = None,
+    ) -> str:
+        """The engine begins to copy what the target, an alias, lacks; returns the name of the task.
+
+        Without `requests_per_second` (documents a second) as fast as it can; without `slices` one a shard.
+        """
+
+    def reindexing(self, target: str) -> str | None:
+        """The task that copies into the target just now, whoever began it."""
+
+    def rethrottle(self, task: str, requests_per_second: float | None) -> None:
+        """Another speed for a task that runs."""
+
+    def copying(self, task: str) -> Copying | None:
+        """How far a task is; None if the engine does not know it any more, as after a restart."""
 
     def get_alias(self, alias: str) -> list[str]:
         """Names of the indices behind the alias, sorted; empty if there is no such alias."""

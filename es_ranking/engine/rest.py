@@ -11,17 +11,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+import orjson
+
 from es_ranking.engine.clients import transport_of
 from es_ranking.engine.contract import Answer, Body, BulkAction, BulkError, BulkResult, Disk, IndexSize, IndexState
 from es_ranking.engine.errors import IndexMissing
+from es_ranking.engine.rest_copying import RestCopying
 from es_ranking.engine.translate import translated
 from es_ranking.engine.transport import JSON, LINES, EngineConfig, NoAnswer, Reply, Request
 
-_BUSY = frozenset({429, 502, 503, 504})
-_PAUSES = (0.2, 0.8, 2.0)
+BUSY = frozenset({429, 502, 503, 504})
+PAUSES = (0.2, 0.8, 2.0)
 
 
-class RestEngine:
+class RestEngine(RestCopying):
     """`Engine` over a transport. Pickles as its configuration and connects again on the other side.
 
     Retries: only what may be repeated (reads, and writes that put the same again); bulk requests never, their caller
@@ -50,21 +53,16 @@ class RestEngine:
     def info(self) -> Answer:
         return self._once("GET", "/")
 
-    def search(self, index: str, body: Body, *, timeout_seconds: float | None = None) -> Answer:
-        return self._read("POST", f"/{_path(index)}/_search", body, timeout=timeout_seconds)
+    def search(
+        self, index: str, body: Body, *, timeout_seconds: float | None = None, preference: str | None = None
+    ) -> Answer:
+        params = {"preference": preference} if preference else {}
+        return self._read("POST", f"/{_path(index)}/_search", body, params=params, timeout=timeout_seconds)
 
     def msearch(self, searches: Sequence[tuple[str, Body]], *, timeout_seconds: float | None = None) -> list[Answer]:
         if not searches:
             return []
-        lines: list[Body] = []
-        for index, body in searches:
-            lines += ({"index": index}, body)
-        answer = self._read("POST", "/_msearch", lines, timeout=timeout_seconds)
-        responses: list[Answer] = answer["responses"]
-        for (index, _), response in zip(searches, responses, strict=True):
-            if "error" in response:
-                raise translated(int(response["status"]), response, index)
-        return responses
+        return responses_of(self._read("POST", "/_msearch", lines_of(searches), timeout=timeout_seconds), searches)
 
     def count(self, index: str, query: Body | None = None) -> int:
         return int(self._read("POST", f"/{_path(index)}/_count", {"query": query} if query else None)["count"])
@@ -91,7 +89,7 @@ class RestEngine:
         ids: list[str | None] = []
         for action in actions:
             target = {"_index": action.index} if action.id is None else {"_index": action.index, "_id": action.id}
-            lines.append({action.op: target})
+            lines.append(orjson.dumps({action.op: target}))
             if action.document is not None:
                 lines.append(action.document)
             ids.append(action.id)
@@ -211,7 +209,7 @@ class RestEngine:
         headers = LINES if isinstance(body, list) else JSON
         limit = timeout or self.config.timeout_seconds
         request = Request(method, path, {**headers, **self._who}, limit, params or {}, body)
-        for pause in (*(_PAUSES if repeatable else ()), None):
+        for pause in (*(PAUSES if repeatable else ()), None):
             try:
                 reply = self._transport.send(request)
             except NoAnswer as error:
@@ -220,10 +218,28 @@ class RestEngine:
             else:
                 if reply.status < 300 or reply.status == also:
                     return reply
-                if pause is None or reply.status not in _BUSY:
+                if pause is None or reply.status not in BUSY:
                     raise translated(reply.status, reply.body, path.strip("/"))
             time.sleep(pause)
         raise AssertionError("unreachable: the last try returns or raises")
+
+
+def lines_of(searches: Sequence[tuple[str, Body]]) -> list[Body]:
+    """The body of an `_msearch`."""
+    return [line for index, body in searches for line in ({"index": index}, body)]
+
+
+def responses_of(answer: Answer, searches: Sequence[tuple[str, Body]]) -> list[Answer]:
+    """The answers in an `_msearch`'s.
+
+    Raises:
+        RankingError: one of the searches was refused.
+    """
+    responses: list[Answer] = answer["responses"]
+    for (index, _), response in zip(searches, responses, strict=True):
+        if "error" in response:
+            raise translated(int(response["status"]), response, index)
+    return responses
 
 
 def _path(name: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import time
 
 import pytest
 
-from es_ranking.engine.contract import BulkAction, Engine
+from es_ranking.engine.contract import BulkAction, Copying, Engine
 from es_ranking.engine.errors import Conflict, EngineRejected, IndexMissing
 from segments.errors import RankingError
 
@@ -125,6 +126,87 @@ class EngineContract:
         assert (engine.count(f"{index}-2"), engine.count(index)) == (5, 5)
         assert engine.get(f"{index}-2", "0") is None
         assert [error.status for error in engine.bulk([BulkAction(index, "9", {"n": 9})]).errors] == [403]
+
+    def test_closed_to_writes_until_it_is_opened(self, engine: Engine, index: str) -> None:
+        engine.close_to_writes(index)
+        engine.close_to_writes(index)
+        late = [BulkAction(index, "9", {"n": 9}), BulkAction(index, "0", None, "delete")]
+        assert [error.status for error in engine.bulk(late).errors] == [403, 403]
+        engine.refresh(index)
+        assert engine.count(index) == 5
+        engine.put_settings(index, {"index.blocks.write": None})
+        assert engine.bulk(late).done == 2
+        (state,) = engine.indices(index)
+        assert state.settings.get("index.blocks.write") != "true"
+
+    def test_what_was_written_since(self, engine: Engine, index_name: str) -> None:
+        engine.create_index(index_name, {"mappings": MAPPING, "settings": {"index.number_of_shards": 2}})
+        engine.bulk([BulkAction(index_name, str(n), {"n": n}) for n in range(20)], refresh=True)
+        before = engine.checkpoints(index_name)
+        assert sum(before.values()) == 20 - 2
+        assert engine.checkpoints(index_name) == before
+        later = [
+            BulkAction(index_name, "3", {"n": 33}),
+            BulkAction(index_name, "new", {"n": 99}),
+            BulkAction(index_name, "5", None, "delete"),
+        ]
+        engine.bulk(later, refresh=True)
+        assert sum(engine.checkpoints(index_name).values()) == sum(before.values()) + 3
+        found = []
+        for shard, last in before.items():
+            body = {"query": {"range": {"_seq_no": {"gt": last}}}, "sort": [{"_seq_no": "asc"}]}
+            hits = engine.search(index_name, body, preference=f"_shards:{shard}")["hits"]["hits"]
+            found += [hit["_source"]["n"] for hit in hits]
+        assert sorted(found) == [33, 99]
+
+    @staticmethod
+    def awaited(engine: Engine, task: str) -> Copying:
+        for _ in range(200):
+            state = engine.copying(task)
+            assert state is not None
+            if state.done:
+                return state
+            time.sleep(0.05)
+        raise AssertionError("it never ends")
+
+    @pytest.fixture
+    def copy(self, engine: Engine, index: str) -> str:
+        alias = f"{index}-copy-writing"
+        engine.create_index(f"{index}-copy", {"mappings": MAPPING, "aliases": {alias: {}}})
+        return alias
+
+    def test_the_engine_copies_what_is_missing(self, engine: Engine, index: str, copy: str) -> None:
+        engine.put_script(f"{index}-script", "ctx._source.word = params.word")
+        engine.bulk([BulkAction(copy, "2", {"n": 22})], refresh=True)
+        script = {"id": f"{index}-script", "params": {"word": "copied"}}
+        state = self.awaited(engine, engine.start_reindex(index, copy, slices=2, script=script))
+        assert (state.documents, state.total, state.failure) == (5, 5, None)
+        engine.refresh(copy)
+        assert engine.mget(copy, ["0", "2"]) == [{"n": 0, "word": "copied"}, {"n": 22}]
+        assert engine.count(copy) == 5
+
+    def test_a_copying_is_found_and_hurried(self, engine: Engine, index: str, copy: str) -> None:
+        assert engine.reindexing(copy) is None
+        task = engine.start_reindex(index, copy, requests_per_second=0.05)
+        assert engine.reindexing(copy) == task
+        slow = engine.copying(task)
+        assert slow is not None
+        assert not slow.done
+        engine.rethrottle(task, None)
+        assert self.awaited(engine, task).failure is None
+        assert engine.reindexing(copy) is None
+        assert engine.copying(task.rpartition(":")[0] + ":987654321") is None
+
+    def test_a_copying_that_fails_says_why(self, engine: Engine, index: str, copy: str) -> None:
+        engine.put_mapping(index, {"properties": {"more": {"type": "double"}}})
+        engine.bulk([BulkAction(index, "6", {"n": 6, "more": 1.5})], refresh=True)
+        failed = self.awaited(engine, engine.start_reindex(index, copy))
+        assert failed.failure is not None
+        assert "more" in failed.failure
+
+    def test_a_copying_never_creates_what_must_be_an_alias(self, engine: Engine, index: str) -> None:
+        assert self.awaited(engine, engine.start_reindex(index, f"{index}-late")).failure
+        assert not engine.exists(f"{index}-late")
 
     def test_a_field_alias_sorts_and_can_be_pointed_elsewhere(self, engine: Engine, index: str) -> None:
         engine.put_mapping(index, {"properties": {"recommended": {"type": "alias", "path": "n"}}})
