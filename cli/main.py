@@ -15,8 +15,11 @@ from segments.errors import MissingExtra, RankingError
 # name -> (module, attribute, what it does); a new command group is one file and one line here.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "actions": ("cli.actions", "group", "Record, show or forget what a user did lately."),
+    "alarm": ("cli.doctor", "alarm", "Exit with 3 when the ranks in service are too old."),
+    "backfill": ("cli.runs", "backfill", "Run the nights of a span of dates, in order."),
     "bench": ("cli.bench", "group", "Measure this machine: scoring, publishing, querying."),
     "demo": ("cli.demo", "command", "The whole main job on a real retailer's year."),
+    "diff": ("cli.generations", "diff", "Compare the first places of two generations."),
     "doctor": ("cli.doctor", "command", "Check versions, engine, Redis, aliases and generations."),
     "explain": ("cli.explain", "command", "Why an item stands where it stands."),
     "generations": ("cli.generations", "generations", "List published generations."),
@@ -29,7 +32,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "personal": ("cli.personal", "group", "Load, add to, show and forget what people like."),
     "policy": ("cli.policy", "group", "Pins, boosts, exclusions and campaigns of merchandisers."),
     "publish": ("cli.publish", "command", "Publish ranks from a folder, without Spark."),
+    "reindex": ("cli.reindex", "command", "What serves in an index of another mapping or shards, without an hour off."),
+    "retain": ("cli.runs", "retain", "Remove tables and run folders of old runs."),
+    "roles": ("cli.roles", "group", "Least-privilege roles and API keys for the engine."),
     "rollback": ("cli.generations", "rollback", "Serve the previous generation again."),
+    "runs": ("cli.runs", "runs", "List nightly and hourly runs, and how each ended."),
     "search": ("cli.search", "command", "Run a query sorted by recommended."),
     "segments": ("cli.segments", "group", "Who is in which group."),
     "serve": ("cli.serve", "command", "Answer the engine's own _search over HTTP, recommended where asked."),

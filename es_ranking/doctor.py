@@ -10,24 +10,30 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from es_ranking.engine.contract import Engine
+from es_ranking.engine.contract import Engine, IndexState
 from es_ranking.engine.jdk import find_java
 from es_ranking.engine.redis_node import redis_answers, redis_url
 from es_ranking.engine.transport import PRODUCTS
 from es_ranking.policy.fit import check_fields
 from es_ranking.policy.store import PolicyStore
-from es_ranking.publish.generation import generations, serving
-from es_ranking.schema import count_fields
+from es_ranking.publish.generation import GenerationMeta, Published, generations, serving
+from es_ranking.publish.plan import MERGE_ROOM, checked_space
+from es_ranking.publish.seal import left_behind
+from es_ranking.publish.settings import PublishSettings
+from es_ranking.reindex.plan import begun_reindex
+from es_ranking.schema import RECOMMENDED, count_fields, rank_field
 from es_ranking.scripts.store import SCRIPTS
-from segments.errors import RankingError
+from segments.catalogue import ALL
+from segments.errors import RankingError, Refused
 
 _LIBRARIES = ("elasticsearch", "opensearch-py", "pydantic", "numpy", "redis", "pyspark", "torch")
 _LEAST_FREE_SHARE = 0.1
+_LEFT_BEHIND = {"index.blocks.write": "refuses writes", "index.refresh_interval": "never refreshes"}
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,7 @@ def check_aliases(patient: Patient) -> Iterator[Finding]:
         if now is None:
             yield Finding(f"alias {alias}", "warning", "nothing is published", "es-ranking nightly run")
             continue
-        age = (patient.now - _instant(now.meta.as_of)).total_seconds() / 3600
+        age = now.meta.age_hours(patient.now)
         old = age > patient.max_age_hours
         told = f"{now.generation.id} serves, {age:,.1f} hours old, {now.meta.documents} documents"
         yield Finding(f"alias {alias}", "error" if old else "ok", told, "es-ranking nightly run" if old else "")
@@ -158,12 +164,49 @@ def check_aliases(patient: Patient) -> Iterator[Finding]:
         tight = fields > 0.9 * limit
         cure = "raise publish.field_limit or serve fewer segments" if tight else ""
         yield Finding(f"fields {alias}", "warning" if tight else "ok", f"{fields} of {limit}", cure)
+        yield _ranks(alias, state, now.meta)
         half = [p.generation.id for p in found if p.half and not p.serving]
-        if half:
+        copying = begun_reindex(patient.engine, alias)
+        if copying is not None:
+            cure = f"es-ranking reindex {alias} --resume, or --abort"
+            yield Finding(f"leftovers {alias}", "warning", f"a reindex to {copying.publish.generation} was begun", cure)
+        elif half:
             cure = "the next publish removes them; harmless until then"
             yield Finding(f"leftovers {alias}", "warning", f"half-written: {', '.join(half)}", cure)
-        if state.settings.get("index.refresh_interval") == "-1":
-            yield Finding(f"settings {alias}", "error", "the serving index never refreshes", "publish again")
+        for name in left_behind(state):
+            # Whoever copies the index closes it for a while.
+            busy = bool(half) and name != "index.refresh_interval"
+            cure = f"{'unless a publish or reindex is under way: ' if busy else ''}es-ranking doctor {alias} --mend"
+            told = f"the serving index {_LEFT_BEHIND[name]}"
+            yield Finding(f"settings {alias}", "warning" if busy else "error", told, cure)
+        yield from _room(alias, patient.engine, now)
+
+
+def _ranks(alias: str, state: IndexState, meta: GenerationMeta) -> Finding:
+    """The mapping has the rank fields that the generation's own catalogue says, and `recommended` is one of them."""
+    fields = state.mapping.get("properties", {})
+    mapped = {(variant, segment) for variant, body in fields.get("rank", {}).get("properties", {}).items()
+              for segment in body.get("properties", {})}  # fmt: skip
+    known = {(variant, segment) for variant, segments in meta.rank_fields.items() for segment in segments}
+    expected = rank_field(meta.default_variant, ALL)
+    wrong = [f"no field {rank_field(*one)}" for one in sorted(known - mapped)]
+    wrong += [f"{rank_field(*one)} is of no known segment" for one in sorted(mapped - known)]
+    if (path := fields.get(RECOMMENDED, {}).get("path")) != expected:
+        wrong.append(f"{RECOMMENDED} is {path}, not {expected}")
+    told = f"{len(known)} rank fields, as the catalogue of segments has them"
+    cure = "es-ranking rollback, or publish the night again" if wrong else ""
+    return Finding(f"ranks {alias}", "error" if wrong else "ok", "; ".join(wrong[:5]) or told, cure)
+
+
+def _room(alias: str, engine: Engine, now: Published) -> Iterator[Finding]:
+    """A generation as large as the one that serves has room beside it: the next publish, or a reindex."""
+    needed = round(MERGE_ROOM * engine.size(now.generation.index).bytes)
+    try:
+        checked_space(engine, needed, PublishSettings())
+    except Refused as error:
+        yield Finding(f"room {alias}", "warning", f"for the next generation: {error.what}", error.hint or "")
+    else:
+        yield Finding(f"room {alias}", "ok", f"the next generation may take {needed / 1e6:,.0f} MB while it is written")
 
 
 def check_policies(patient: Patient) -> Iterator[Finding]:
@@ -175,11 +218,6 @@ def check_policies(patient: Patient) -> Iterator[Finding]:
             check_fields(patient.engine, alias, policy)
             told = f"version {latest.version} by {latest.by}, {len(policy.campaigns)} campaigns"
             yield Finding(f"policy {alias}", "ok", told)
-
-
-def _instant(text: str) -> datetime:
-    clock = datetime.fromisoformat(text)
-    return clock.replace(tzinfo=UTC) if clock.tzinfo is None else clock
 
 
 CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {

@@ -30,6 +30,11 @@ class HourBase:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(asdict(self), indent=1))
 
+    @staticmethod
+    def forget(work: Path, run: str) -> None:
+        """A night of the same clock takes the hour's place."""
+        (work / run / FILE).unlink(missing_ok=True)
+
     @classmethod
     def read(cls, work: Path, run: str) -> HourBase:
         """What the step `catch_up` of the run has kept.

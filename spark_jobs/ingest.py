@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from segments.errors import Refused
+from spark_jobs.hour_base import HourBase
 from spark_jobs.sources.clock import moment
 from spark_jobs.sources.contract import HISTORY
 from spark_jobs.sources.registry import build_source
@@ -30,6 +31,7 @@ def run(night: Night) -> dict[str, object]:
     """
     # An hour of the same clock may have left its own: a night scores everything.
     night.warehouse.drop("changes", night.run)
+    HourBase.forget(night.work, night.run)
     source = build_source(night.recipe.source)
     frames = source.tables(night.spark, night.as_of)
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from segments.errors import RankingError, UsageError
+from spark_jobs.attempts import Recorder
 from spark_jobs.peak_memory import PeakMemory
 from spark_jobs.recipe import Recipe, load_recipe
 from spark_jobs.session import spark_session
@@ -127,7 +128,10 @@ def submit(step: str, run: Step) -> None:
         clock = parse_clock(given.run_date, given.as_of)
         spark = spark_session(f"es-ranking {step}")
         night = Night(spark, load_recipe(given.recipe), clock, given.warehouse, Path(given.work))
-        print(json.dumps(run_step(night, step, run), default=str))  # noqa: T201 (a step's figures are its stdout)
+        with Recorder(night.work / night.run, [step], night.recipe.name) as attempt:
+            attempt.begins(step)
+            figures = run_step(night, step, run)
+        print(json.dumps(figures, default=str))  # noqa: T201 (a step's figures are its stdout)
     except RankingError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Sequence
 
 from segments.errors import UsageError
+from spark_jobs.attempts import Recorder
 from spark_jobs.night import Night, Step, run_step
 
 # Events, items and users become ranks in the index.
@@ -38,7 +39,8 @@ def run_night(
 ) -> dict[str, dict[str, object]]:
     """Runs the steps in order and returns each one's figures.
 
-    Any step, or the whole night, may be run again after any crash: each replaces exactly its own tables.
+    Any step, or the whole night, may be run again after any crash: each replaces exactly its own tables. However it
+    ends, its outcome stays in the run's folder (see attempts).
 
     Args:
         night: the run.
@@ -46,9 +48,11 @@ def run_night(
         on_step: told the name of each step as it begins (progress).
     """
     figures: dict[str, dict[str, object]] = {}
-    for name in steps:
-        run = step_named(name)
-        if on_step:
-            on_step(name)
-        figures[name] = run_step(night, name, run)
+    with Recorder(night.work / night.run, steps, night.recipe.name) as attempt:
+        for name in steps:
+            run = step_named(name)
+            attempt.begins(name)
+            if on_step:
+                on_step(name)
+            figures[name] = run_step(night, name, run)
     return figures

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import asdict
+from typing import TYPE_CHECKING, cast
 
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from segments.errors import ContractBroken, RankingError, Refused, UsageError
+from spark_jobs.manifests import LocalFiles, Manifest, Manifests
+from spark_jobs.session import spark_session
 from spark_jobs.whole_files import WholeFiles
 
 if TYPE_CHECKING:
@@ -69,25 +71,14 @@ SCHEMAS: dict[str, str] = {
 OPEN_ENDED = frozenset({"examples", "item_features"})
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What makes a run's table visible."""
-
-    table: str
-    run: str
-    attempt: str
-    rows: int
-    columns: list[str]
-    schema: dict[str, Any]
-
-
-class Warehouse:
+class Warehouse(Manifests):
     """Tables by (name, run) under one root path that Spark can write: local, HDFS or an object store."""
 
+    files: WholeFiles
+
     def __init__(self, spark: SparkSession, root: str) -> None:
+        super().__init__(WholeFiles(spark), root)
         self.spark = spark
-        self.root = root.rstrip("/")
-        self.files = WholeFiles(spark)
 
     def write(
         self, frame: DataFrame, table: str, run: str, *, gate: Callable[[DataFrame], None] | None = None
@@ -146,24 +137,9 @@ class Warehouse:
         schema = StructType.fromJson(manifest.schema)
         return self.spark.read.schema(schema).parquet(f"{self._folder(table, run)}/{manifest.attempt}")
 
-    def manifest(self, table: str, run: str) -> Manifest | None:
-        """The manifest of a run's table, None if there is none."""
-        text = self.files.get(f"{self._folder(table, run)}/manifest.json")
-        return None if text is None else Manifest(**json.loads(text))
-
-    def drop(self, table: str, run: str) -> None:
-        """Removes the table of that run, if there is one."""
-        self.files.remove(self._folder(table, run))
-
     def folder(self, table: str, run: str) -> str:
         """The folder that holds the visible Parquet files of a run's table: what pyarrow readers open."""
         return f"{self._folder(table, run)}/{self._visible(table, run).attempt}"
-
-    def runs(self, table: str) -> list[str]:
-        """The runs that have this table, oldest first."""
-        names = self.files.names(f"{self.root}/{table}")
-        found = (name.removeprefix("run=") for name in names if name.startswith("run="))
-        return sorted(run for run in found if self.manifest(table, run) is not None)
 
     def _visible(self, table: str, run: str) -> Manifest:
         manifest = self.manifest(table, run)
@@ -178,7 +154,7 @@ class Warehouse:
     def _folder(self, table: str, run: str) -> str:
         if table not in SCHEMAS:
             raise UsageError.unknown("table", table, SCHEMAS)
-        return f"{self.root}/{table}/run={run}"
+        return super()._folder(table, run)
 
     def _sweep(self, table: str, run: str, *, keep: str) -> None:
         """Removes what earlier attempts left: no manifest names them any more."""
@@ -186,6 +162,12 @@ class Warehouse:
         for name in self.files.names(folder):
             if name.startswith("attempt-") and name != keep:
                 self.files.remove(f"{folder}/{name}")
+
+
+def manifests_at(root: str) -> Manifests:
+    """The tables under a root; Spark is started only for one that is not a local path."""
+    local = root.removeprefix("file://").removeprefix("file:")
+    return Warehouse(spark_session("es-ranking"), root) if ":/" in local else Manifests(LocalFiles(), local)
 
 
 def schema_of(table: str) -> StructType:

@@ -66,6 +66,12 @@ class WholeFiles:
         path = self._path(name)
         self._system(path).delete(path, True)
 
+    def size(self, name: str) -> int:
+        """Bytes of a file, or of all files in a folder; 0 if it is not there."""
+        path = self._path(name)
+        system = self._system(path)
+        return int(system.getContentSummary(path).getLength()) if system.exists(path) else 0
+
     def _path(self, name: str) -> Any:
         return self._context._jvm.org.apache.hadoop.fs.Path(name)
 

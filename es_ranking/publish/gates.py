@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from es_ranking.engine.contract import Engine
+from es_ranking.publish.difference import first_places
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.settings import GateSettings
 from es_ranking.schema import rank_field
@@ -146,8 +147,10 @@ def overlap(gateway: Gateway) -> Verdict:
     limit, top = gateway.settings.min_overlap, gateway.settings.overlap_top
     if limit is None or not gateway.shared or gateway.previous is None:
         return Verdict("overlap", True, None, "nothing to judge")
-    before = _tops(gateway, gateway.previous, top)
-    after = _tops(gateway, gateway.index, top)
+    before, after = (
+        [set(order) for order in first_places(gateway.engine, index, gateway.shared, size=top)]
+        for index in (gateway.previous, gateway.index)
+    )
     everyone = sorted(set().union(*before))
     there = gateway.engine.mget(gateway.index, everyone, source=["item_id"])
     alive = {item for item, document in zip(everyone, there, strict=True) if document is not None}
@@ -193,17 +196,3 @@ def _fields(engine: Engine, index: str) -> list[str]:
     return [
         rank_field(variant, segment) for variant, body in variants.items() for segment in body.get("properties", {})
     ]
-
-
-def _tops(gateway: Gateway, index: str, top: int) -> list[set[str]]:
-    searches = []
-    for name in gateway.shared:
-        sort = [{name: {"order": "desc", "missing": "_last"}}, {"item_id": "asc"}]
-        query = {"term": {"available": True}}
-        searches.append((index, {"size": top, "query": query, "sort": sort, "_source": False, "stored_fields": "_none_",
-                                 "docvalue_fields": ["item_id"], "track_total_hits": False}))  # fmt: skip
-    found: list[set[str]] = []
-    for start in range(0, len(searches), 20):
-        answers = gateway.engine.msearch(searches[start : start + 20], timeout_seconds=120.0)
-        found += [{hit["fields"]["item_id"][0] for hit in answer["hits"]["hits"]} for answer in answers]
-    return found

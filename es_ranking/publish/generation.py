@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from es_ranking.engine.contract import Engine, IndexState
@@ -21,6 +22,7 @@ META = "es_ranking"
 WRITING = "-writing"
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 _RUN = re.compile(r"\d{8}T\d{6}")
+_RUNS_LOOK_LIKE = "runs look like 20171127T000000"
 
 
 @dataclass(frozen=True, order=True)
@@ -38,11 +40,8 @@ class Generation:
 
     def __post_init__(self) -> None:
         if not _RUN.fullmatch(self.run):
-            raise UsageError(f"not a run: {self.run!r}", hint="runs look like 20171127T000000")
-        if not _ALIAS.fullmatch(self.alias):
-            raise UsageError(
-                f"not a name for an index alias: {self.alias!r}", hint="lower-case letters, digits and -_."
-            )
+            raise UsageError(f"not a run: {self.run!r}", hint=_RUNS_LOOK_LIKE)
+        checked_alias(self.alias)
 
     @property
     def id(self) -> str:
@@ -88,6 +87,7 @@ class GenerationMeta:
         documents: how many documents it must hold.
         night: run of the whole night that this generation brings up to date; empty for a whole night's own.
         space: names the set of item vectors, which tastes in the store must be of; empty where items have none.
+        content: alias → checksum of what the run's tables say the index holds; without it nothing is compared with it.
     """
 
     generation: str
@@ -101,6 +101,20 @@ class GenerationMeta:
     documents: int
     night: str = ""
     space: str = ""
+    content: dict[str, str] = field(default_factory=dict)
+
+    def age_hours(self, now: datetime) -> float:
+        """Hours from the run's clock to a UTC time.
+
+        Raises:
+            ContractBroken: the clock is not a time.
+        """
+        try:
+            clock = datetime.fromisoformat(self.as_of)
+        except ValueError as error:
+            raise ContractBroken(f"the generation's time {self.as_of!r} is none", where=self.generation) from error
+        clock = clock.replace(tzinfo=UTC) if clock.tzinfo is None else clock
+        return (now - clock).total_seconds() / 3600
 
     def to_meta(self) -> dict[str, Any]:
         """The mapping's `_meta`."""
@@ -141,6 +155,32 @@ class Published:
             "night": self.meta.night or self.meta.run,
             "rank_fields": sum(len(segments) for segments in self.meta.rank_fields.values()),
         }
+
+
+def checked_alias(alias: str) -> str:
+    """The alias, if one of that name can be published.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not _ALIAS.fullmatch(alias):
+        raise UsageError(f"not a name for an index alias: {alias!r}", hint="lower-case letters, digits and -_.")
+    return alias
+
+
+def clock_of(run: str) -> str:
+    """The UTC time that a run's id was made from, ISO.
+
+    >>> clock_of("20171127T000000")
+    '2017-11-27T00:00:00+00:00'
+
+    Raises:
+        UsageError: not a run.
+    """
+    try:
+        return datetime.strptime(run, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).isoformat()
+    except ValueError as error:
+        raise UsageError(f"not a run: {run!r}", hint=_RUNS_LOOK_LIKE) from error
 
 
 def why_alias(alias: str) -> str:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from es_ranking.serve.caller import Caller
 from es_ranking.serve.event_log import EventLog
-from es_ranking.serve.health import health
+from es_ranking.serve.health import ages, health
 from es_ranking.serve.recording import record
 from es_ranking.serve.searching import search
 from es_ranking.serve.service import Service
@@ -46,7 +46,11 @@ def build_app(service: Service) -> Starlette:
         return await service.pool.run(partial(health, service))
 
     async def measured(_: Request) -> Response:
-        return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4")
+        try:
+            old = await service.pool.run(partial(ages, service))
+        except RankingError:
+            old = {}  # what the service counts is told when it is overloaded, too
+        return PlainTextResponse(service.metrics.text(old), media_type="text/plain; version=0.0.4")
 
     return Starlette(
         routes=[

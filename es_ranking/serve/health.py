@@ -1,4 +1,4 @@
-"""`/_health`: whether the engine answers, and how old the ranks are that it serves."""
+"""`/_health`: whether the engine answers, and how old the ranks are that it serves; the ages for `/metrics` too."""
 
 from __future__ import annotations
 
@@ -25,10 +25,16 @@ def health(service: Service) -> Response:
     return answer({"status": "ok" if well else "unwell", "engine": told, "indices": indices}, 200 if well else 503)
 
 
+def ages(service: Service) -> dict[str, float]:
+    """Index → hours since the clock of the run it serves; one that serves nothing, or cannot be asked, is left out."""
+    told = {index: _generation(service, index) for index in service.settings.indices}
+    return {index: one["age_hours"] for index, one in told.items() if "age_hours" in one}
+
+
 def _generation(service: Service, index: str) -> dict[str, Any]:
     try:
         meta = Audience(service.engine).serving(index).meta
-        age = datetime.now(UTC) - datetime.fromisoformat(meta.as_of)
-    except (RankingError, ValueError) as error:
-        return {"problem": error.what if isinstance(error, RankingError) else "the generation's time is broken"}
-    return {"generation": meta.generation, "as_of": meta.as_of, "age_hours": round(age.total_seconds() / 3600, 2)}
+        age = meta.age_hours(datetime.now(UTC))
+    except RankingError as error:
+        return {"problem": error.what}
+    return {"generation": meta.generation, "as_of": meta.as_of, "age_hours": round(age, 2)}

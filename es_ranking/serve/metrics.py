@@ -1,9 +1,10 @@
-"""What the service counts, in Prometheus' text format: a few counters and one histogram need no client library."""
+"""What the service counts, in Prometheus' text format: counters, a histogram and a gauge need no client library."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping
 from threading import Lock
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -14,6 +15,7 @@ COUNTERS = {
     "es_ranking_events_total": "Events by outcome: accepted, repeated, refused.",
 }
 SECONDS = "es_ranking_request_seconds"
+AGE = "es_ranking_generation_age_hours"
 _Labels = tuple[tuple[str, str], ...]
 
 
@@ -38,8 +40,12 @@ class Metrics:
             buckets[bisect_left(BUCKETS, seconds)] += 1
             self._seconds[route] = self._seconds.get(route, 0.0) + seconds
 
-    def text(self) -> str:
-        """Everything, as Prometheus reads it."""
+    def text(self, ages: Mapping[str, float]) -> str:
+        """Everything, as Prometheus reads it.
+
+        Args:
+            ages: index → hours since the clock of the run it serves.
+        """
         lines = []
         with self._lock:
             for name, meaning in COUNTERS.items():
@@ -56,4 +62,6 @@ class Metrics:
                     lines.append(f'{SECONDS}_bucket{{route="{route}",le="{edge}"}} {below}')
                 lines.append(f'{SECONDS}_sum{{route="{route}"}} {self._seconds[route]:.6f}')
                 lines.append(f'{SECONDS}_count{{route="{route}"}} {below}')
+        lines += [f"# HELP {AGE} Hours since the clock of the run in service.", f"# TYPE {AGE} gauge"]
+        lines += [f'{AGE}{{index="{index}"}} {age}' for index, age in sorted(ages.items())]
         return "\n".join(lines) + "\n"

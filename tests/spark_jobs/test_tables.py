@@ -12,7 +12,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from segments.errors import ContractBroken, Refused, UsageError
-from spark_jobs.tables import SCHEMAS, Warehouse, conform, schema_of
+from spark_jobs.tables import SCHEMAS, Warehouse, conform, manifests_at, schema_of
+from spark_jobs.whole_files import WholeFiles
 
 RUN = "20171127T000000"
 
@@ -38,6 +39,10 @@ def test_writing_again_replaces_exactly_that_table_of_that_run(spark: SparkSessi
     assert rows(warehouse.read("list_items", RUN)) == [("b", "3")]
     assert rows(warehouse.read("list_items", "20171128T000000")) == [("other", "1")]
     assert warehouse.runs("list_items") == [RUN, "20171128T000000"]
+    told = manifests_at(Path(warehouse.root).as_uri())
+    assert told.runs("list_items") == [RUN, "20171128T000000"], "told without Spark"
+    assert told.manifest("list_items", RUN) == warehouse.manifest("list_items", RUN)
+    assert told.size("list_items", RUN) == warehouse.size("list_items", RUN) > 0 == warehouse.size("items", RUN)
     # Nothing of the first attempt is left, nor checksum files that could contradict the manifest.
     folder = Path(warehouse.root) / "list_items" / f"run={RUN}"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
@@ -71,6 +76,26 @@ def test_data_without_a_manifest_is_invisible(spark: SparkSession, warehouse: Wa
     warehouse.write(frame(spark, ("a", "1")), "list_items", RUN)
     assert rows(warehouse.read("list_items", RUN)) == [("a", "1")]
     assert not Path(orphan).exists()
+
+
+def test_a_dropped_table_is_invisible_before_it_is_gone(
+    spark: SparkSession, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.write(frame(spark, ("a", "1")), "list_items", RUN)
+    remove, calls = WholeFiles.remove, iter(range(9))
+
+    def first_only(files: WholeFiles, name: str) -> None:
+        if next(calls):
+            raise KeyboardInterrupt
+        remove(files, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WholeFiles, "remove", first_only)
+        with pytest.raises(KeyboardInterrupt):
+            warehouse.drop("list_items", RUN)
+    assert (warehouse.runs("list_items"), warehouse.begun("list_items")) == ([], [RUN])
+    warehouse.drop("list_items", RUN)
+    assert warehouse.begun("list_items") == []
 
 
 KILLED = """

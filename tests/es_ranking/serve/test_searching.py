@@ -148,6 +148,9 @@ def test_health_tells_the_generation_and_metrics_count(service: Service) -> None
     search(service, RECOMMENDED)
     search(service, QUERY)
     text = call(service, "GET", "/metrics").text
+    age = next(line for line in text.splitlines() if line.startswith("es_ranking_generation_age_hours{"))
+    assert age.startswith(f'es_ranking_generation_age_hours{{index="{ALIAS}"}} ')
+    assert float(age.rpartition(" ")[2]) == pytest.approx(health["indices"][ALIAS]["age_hours"], abs=0.1)
     assert 'es_ranking_searches_total{way="passed_on"} 1' in text
     assert 'es_ranking_requests_total{route="search",status="200"} 2' in text
     assert 'es_ranking_request_seconds_count{route="search"} 2' in text
