@@ -38,6 +38,7 @@ def main_mapping(
     keyword_attributes: Sequence[str] = (),
     index_ranks: bool = True,
     vectors: bool = False,
+    further: Mapping[str, Any] | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The mapping of a product or banner index. Explicit to the last field: an unknown one refuses its document.
@@ -49,9 +50,10 @@ def main_mapping(
         index_ranks: points for rank fields. With them a sorted read skips what cannot win (Lucene skips for long and
             double), measured at the price of a plain integer sort; without, each sort reads all matches.
         vectors: whether items have vectors for the personal re-sort.
+        further: fields laid over these: the owner's, and ours in his way (an analyser for the title).
 
     Raises:
-        UsageError: the default variant is not ranked, or an attribute's name is taken.
+        UsageError: the default variant is not ranked, an attribute's name is taken, or a further field's is reserved.
     """
     if ALL not in ranks.get(default_variant, ()):
         raise UsageError.unknown("default variant", default_variant, ranks)
@@ -84,13 +86,35 @@ def main_mapping(
         }
     }
     properties[RECOMMENDED] = {"type": "alias", "path": rank_field(default_variant, ALL)}
-    return {"dynamic": "strict", "_meta": dict(meta or {}), "properties": properties}
+    for name in further or {}:
+        if name in {"item_id", "rank", RECOMMENDED, VECTOR}:
+            raise UsageError(f"the field {name!r} stays as it is", where="publish.properties")
+    return {"dynamic": "strict", "_meta": dict(meta or {}), "properties": laid_over(properties, further or {})}
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two `properties`: fields of `above` replace those of the same path, all others of `below` stay."""
+    merged = dict(below)
+    for name, field in above.items():
+        inner = merged.get(name, {}).get("properties")
+        both = inner is not None and "properties" in field
+        merged[name] = {**field, "properties": laid_over(inner, field["properties"])} if both else field
+    return merged
 
 
 def side_mapping(payload: str, meta: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A side index: documents are read by id, so nothing but `_source` is kept of the object `payload`."""
     body = {"type": "object", "enabled": False}
     return {"dynamic": "strict", "_meta": dict(meta or {}), "properties": {payload: body}}
+
+
+def flat_settings(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings as the engine lists them: `{"index": {"codec": "x"}}` is `{"index.codec": "x"}`."""
+    flat: dict[str, Any] = {}
+    for name, value in nested.items():
+        path = prefix + name
+        flat.update(flat_settings(value, f"{path}.") if isinstance(value, Mapping) else {path: value})
+    return flat
 
 
 def count_fields(mapping: Mapping[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""The part of the engine contract that a reindex needs, over HTTP: what was written since, no more writes, copy by itself.
+"""What a reindex needs of the engine contract, over HTTP: copy by itself, what was written since, no more writes.
 
 The same paths on every product; `rest` sends them.
 """

@@ -168,8 +168,8 @@ def unseen(gateway: Gateway) -> Verdict:
     if limit is None or gateway.previous is None:
         return Verdict("unseen", True, None, "nothing to judge")
     query = {"function_score": {"query": {"match_all": {}}, "random_score": {"seed": 7, "field": "_seq_no"}}}
-    body = {"size": _SAMPLE, "query": query, "_source": False, "docvalue_fields": ["item_id"]}
-    ids = [hit["fields"]["item_id"][0] for hit in gateway.engine.search(gateway.index, body)["hits"]["hits"]]
+    body = {"size": _SAMPLE, "query": query, "_source": False}
+    ids = [hit["_id"] for hit in gateway.engine.search(gateway.index, body)["hits"]["hits"]]
     known = gateway.engine.mget(gateway.previous, ids, source=["item_id"])
     share = sum(document is None for document in known) / max(1, len(ids))
     says = f"{share:.1%} of the ids are new to the shop, at most {limit:.1%} may be (look at the source of the items)"

@@ -8,6 +8,7 @@ from typing import Any
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.errors import Conflict, EngineRejected, IndexMissing
 from es_ranking.publish.generation import generations, serving
+from es_ranking.publish.seal import open_to_writes
 from segments.errors import Refused, UsageError
 
 
@@ -63,7 +64,10 @@ def rollback(engine: Engine, plan: RollbackPlan) -> None:
     Raises:
         Refused: somebody switched meanwhile, or the generation is gone; nothing was changed.
     """
+    # A generation that was copied from is closed to writes; what serves must not be.
+    back = [action["add"]["index"] for action in plan.actions if "add" in action]
     try:
+        open_to_writes(engine, *back)
         engine.update_aliases(plan.actions)
     except (IndexMissing, Conflict, EngineRejected) as error:
         raise Refused(f"somebody else switched first: {error.what}", where=plan.alias, hint="look again") from error

@@ -31,11 +31,12 @@ class StoredScript:
         return files(__package__).joinpath(f"{self.name}.painless").read_text(encoding="utf-8")
 
 
+ATTRIBUTES = StoredScript("attributes", 1)
 BOOSTS = StoredScript("boosts", 1)
 DOWNRANK = StoredScript("downrank", 1)
 INTERVAL = StoredScript("interval", 1)
 _ensured: WeakSet[Engine] = WeakSet()
-SCRIPTS = {script.name: script for script in (BOOSTS, DOWNRANK, INTERVAL)}
+SCRIPTS = {script.name: script for script in (ATTRIBUTES, BOOSTS, DOWNRANK, INTERVAL)}
 
 
 def put_scripts(engine: Engine) -> list[str]:

@@ -1,0 +1,120 @@
+"""What owners write while an index is copied, brought to the copy: later writes by their number, deletions by ids.
+
+Every write to a shard has a number greater than all before it (`_seq_no`), so what is greater than the shard's last one
+before the copying is all that the copy can lack. A deleted document leaves nothing to find: but the copy has every
+document of the source by then, so it has too much wherever it counts more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from es_ranking.engine.contract import Engine
+from segments.errors import Refused
+
+_PAGE, _IDS_A_PAGE, _COUNTS_A_REQUEST = 1_000, 10_000, 100
+Query = Mapping[str, Any]
+
+
+def written_since(engine: Engine, index: str, since: Mapping[str, int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(id, document) of every document written after the given `_seq_no` of its shard, as far as it is refreshed.
+
+    Raises:
+        Refused: a document was written with a routing of its own, which publishing does not know.
+    """
+    for shard, first in since.items():
+        last = first
+        while True:
+            body = {"size": _PAGE, "query": {"range": {"_seq_no": {"gt": last}}}, "sort": [{"_seq_no": "asc"}],
+                    "track_total_hits": False}  # fmt: skip
+            hits = engine.search(index, body, preference=f"_shards:{shard}", timeout_seconds=120.0)["hits"]["hits"]
+            for hit in hits:
+                if "_routing" in hit:
+                    raise Refused(f"the document {hit['_id']} has a routing of its own", where=index,
+                                  hint="write it without")  # fmt: skip
+                yield hit["_id"], hit["_source"]
+            if len(hits) < _PAGE:
+                break
+            last = hits[-1]["sort"][0]
+
+
+def parted(engine: Engine, index: str) -> list[Query]:
+    """Queries that part any copy of the index by item id, some ten thousand documents each."""
+    bounds: list[str] = []
+    after: list[Any] = []
+    while True:
+        body = {"size": _IDS_A_PAGE, "query": {"exists": {"field": "item_id"}}, "sort": [{"item_id": "asc"}],
+                "_source": False, "track_total_hits": False}  # fmt: skip
+        hits = engine.search(index, {**body, "search_after": after} if after else body)["hits"]["hits"]
+        if len(hits) < _IDS_A_PAGE:
+            break
+        after = hits[-1]["sort"]
+        bounds.append(after[0])
+    edges = [None, *bounds, None]
+    ranges = [{"gt": low, "lte": high} for low, high in pairwise(edges)]
+    return [{"bool": {"must_not": {"exists": {"field": "item_id"}}}}] + [
+        {"range": {"item_id": {key: value for key, value in one.items() if value is not None}}} for one in ranges
+    ]
+
+
+def counts(engine: Engine, index: str, parts: Sequence[Query]) -> list[int]:
+    """Documents of each part."""
+    found: list[int] = []
+    for start in range(0, len(parts), _COUNTS_A_REQUEST):
+        bodies = [(index, {"size": 0, "track_total_hits": True, "query": query})
+                  for query in parts[start : start + _COUNTS_A_REQUEST]]  # fmt: skip
+        found += [int(answer["hits"]["total"]["value"]) for answer in engine.msearch(bodies, timeout_seconds=120.0)]
+    return found
+
+
+def too_many(engine: Engine, copy: str, source: str, parts: Sequence[Query]) -> list[str]:
+    """Ids that the copy has and the source has not; looks only where the counts differ."""
+    extra: list[str] = []
+    for query, ours, theirs in zip(
+        parts, counts(engine, copy, parts), counts(engine, source, parts), strict=True
+    ):  # fmt: skip
+        if ours != theirs:
+            extra += sorted(_ids(engine, copy, query) - _ids(engine, source, query))
+    return extra
+
+
+def unequal(
+    engine: Engine, copy: str, source: str, parts: Sequence[Query], *, sample: int, attributes: Sequence[str]
+) -> str:
+    """What is wrong with a copy of a source that is not written any more; empty if nothing is.
+
+    Args:
+        sample: how many documents are compared whole, drawn by a fixed seed.
+        attributes: see `with_attributes`.
+    """
+    ours, theirs = counts(engine, copy, parts), counts(engine, source, parts)
+    if ours != theirs:
+        return f"{sum(ours)} documents instead of {sum(theirs)}"
+    query = {"function_score": {"query": {"match_all": {}}, "random_score": {"seed": 7, "field": "_seq_no"}}}
+    hits = engine.search(source, {"size": sample, "query": query}, timeout_seconds=120.0)["hits"]["hits"]
+    copied = engine.mget(copy, [hit["_id"] for hit in hits])
+    for hit, document in zip(hits, copied, strict=True):
+        if document != with_attributes(hit["_source"], attributes):
+            return f"the document {hit['_id']} differs from its source"
+    return ""
+
+
+def with_attributes(document: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The document with attributes as fields of their own; `attributes.painless` does the same inside the engine."""
+    given = document.get("attributes") or {}
+    return {**document, **{name: given[name] for name in names if given.get(name) is not None}}
+
+
+def _ids(engine: Engine, index: str, query: Query) -> set[str]:
+    found: set[str] = set()
+    after: list[Any] = []
+    while True:
+        body = {"size": _IDS_A_PAGE, "query": query, "sort": [{"item_id": "asc"}], "_source": False,
+                "track_total_hits": False}  # fmt: skip
+        hits = engine.search(index, {**body, "search_after": after} if after else body)["hits"]["hits"]
+        found.update(hit["_id"] for hit in hits)
+        if len(hits) < _IDS_A_PAGE:
+            return found
+        after = hits[-1]["sort"]
