@@ -49,7 +49,7 @@ def _short(row: Mapping[str, Any]) -> dict[str, Any]:
     ended = f"{row['outcome']} in {row['step']}" if row["step"] else row["outcome"]
     named = {name: row[name] for name in ("run", "kind", "recipe") if name in row}
     made = row["error"] or " ".join(row.get("generations", ()))
-    return {**named, "outcome": ended, "changed": row["changed"], "seconds": round(row["seconds"]), "made": made}
+    return {**named, "outcome": ended, "changed": row["changed"][:16], "seconds": round(row["seconds"]), "made": made}
 
 
 @click.command(name="backfill")
@@ -86,7 +86,8 @@ def backfill(
     root, folder = absolute(warehouse), Path(work)
     served = serving_runs(connect(), settings) if publish else None
     planned = plan_backfill(clocks, settings, tables=manifests_at(root), work=folder, served=served)
-    rows = [{**night.to_dict(), "outcome": "planned" if night.steps else "skipped"} for night in planned]
+    rows: list[dict[str, Any]] = [{**night.to_dict(), "outcome": "planned" if night.steps else "skipped"}
+                                  for night in planned]  # fmt: skip
     try:
         for night, row in zip(planned, rows, strict=True):
             if night.steps and not dry_run:
@@ -95,7 +96,11 @@ def backfill(
                 _run_night(Night(spark, settings, night.as_of, root, folder), night.steps)
                 row["outcome"] = "finished"
     finally:
-        emit(rows, output)
+        emit(rows if output == "json" else [{**row, "steps": _span(row["steps"])} for row in rows], output)
+
+
+def _span(steps: Sequence[str]) -> str:
+    return " … ".join(dict.fromkeys((*steps[:1], *steps[-1:])))
 
 
 def _run_night(night: Night, steps: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ night is published, and only where nothing newer serves: older ranks never repla
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -78,9 +78,8 @@ def plan_backfill(
     """
     planned = []
     for clock in clocks:
-        lacks = list(_missing(clock, recipe, tables, work))
-        steps = RANKED if lacks else ()
-        why = f"lacks {', '.join(lacks)}" if lacks else "whole"
+        lacks = _lacks(clock, recipe, tables, work)
+        steps, why = RANKED if lacks else (), lacks or "whole"
         if served is not None and clock == clocks[-1]:
             publishes, because = _publishes(run_id(clock), served)
             steps, why = (*steps, *((PUBLISH,) if publishes else ())), f"{why}; {because}"
@@ -88,20 +87,21 @@ def plan_backfill(
     return planned
 
 
-def _missing(clock: datetime, recipe: Recipe, tables: Manifests, work: Path) -> Iterator[str]:
+def _lacks(clock: datetime, recipe: Recipe, tables: Manifests, work: Path) -> str:
+    """What a night lacks; nothing if it is whole."""
     run = run_id(clock)
     if tables.manifest("changes", run) is not None:
-        yield "a night's own tables (an hour of the same clock has left its)"
-        return
+        return "an hour of the same clock has left its tables"
     personal = any(shelf.personal is not None for shelf in recipe.shelves.values())
-    for table in (*TABLES, *((PERSONAL,) if personal else ())):
-        if tables.manifest(table, run) is None:
-            yield table
+    lacks = [table for table in (*TABLES, *((PERSONAL,) if personal else ())) if tables.manifest(table, run) is None]
+    if TABLES[0] in lacks:
+        return "has not run"
     if not (work / run / "segments" / "catalogue.json").is_file():
-        yield "the catalogue"
-    for kind in recipe.shelves:
-        if not (work / run / "models" / kind / "checkpoint.json").is_file():
-            yield f"the checkpoint of {kind}s"
+        lacks.append("the catalogue")
+    models = work / run / "models"
+    lacks += [f"the checkpoint of {kind}s" for kind in recipe.shelves
+              if not (models / kind / "checkpoint.json").is_file()]  # fmt: skip
+    return f"lacks {', '.join(lacks)}" if lacks else ""
 
 
 def _publishes(run: str, served: Mapping[str, str]) -> tuple[bool, str]:

@@ -20,7 +20,10 @@ from es_ranking.engine.contract import Engine
 from es_ranking.publish.generation import serving
 from es_ranking.query.recommended import recommended
 from segments.errors import Refused
+from spark_jobs.backfill import plan_backfill, serving_runs
 from spark_jobs.nightly import NIGHTLY, run_night
+from spark_jobs.retention import plan_retention, published_runs
+from spark_jobs.run_history import history
 from tests.integration.nights import FIRST, RECIPE, SECOND, Published
 
 TABLES = ("events", "items", "users", "exposure_counts", "user_segments", "examples", "item_features", "scores",
@@ -171,3 +174,18 @@ def _run_and_kill(root: str, work: Path, step: str, *, wait: float) -> None:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+def test_a_backfill_skips_it_and_its_history_is_told(published_night: Published, engine: Engine) -> None:
+    night = published_night.night
+    (planned,) = plan_backfill(
+        [night.as_of], night.recipe, tables=night.warehouse, work=night.work,
+        served=serving_runs(engine, night.recipe),
+    )  # fmt: skip
+    assert (planned.steps, planned.why.partition(";")[0]) == ((), "whole")
+    row = next(row for row in history(night.work) if row["run"] == night.run)
+    assert (row["kind"], row["ranks"]) == ("nightly", night.warehouse.read("ranks", night.run).count())
+    assert row["generations"]
+    assert all(f"-{night.run.lower()}-" in name for name in row["generations"])
+    kept = plan_retention(night.warehouse, night.work, keep_nights=9, keep_hours=99, published=published_runs(engine))
+    assert all(fate.stays for fate in kept)

@@ -183,3 +183,14 @@ def test_no_bytes_make_the_service_fail(raw: bytes) -> None:
     response = call(service, "POST", SEARCH, content=raw)
     service.pool.close()
     assert response.status_code in {200, 400}, response.text
+
+
+def test_metrics_answer_when_nothing_else_does() -> None:
+    service = service_of(MemoryEngine())
+    gauge = f'es_ranking_generation_age_hours{{index="{ALIAS}"}}'
+    assert gauge in call(service, "GET", "/metrics").text
+    service.pool.held = service.pool.most
+    crowded = call(service, "GET", "/metrics")
+    assert crowded.status_code == 200
+    assert gauge not in crowded.text, "an age nobody has asked for is not told"
+    assert 'es_ranking_requests_total{route="metrics",status="200"} 1' in crowded.text
