@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,7 +86,7 @@ def begin(engine: Engine, plan: PublishPlan) -> Targets:
     refuse_older(plan.target, serving(engine, plan.alias))
     for name in plan.sweeps:
         log.info("removing the half-written %s", name)
-        remove(engine, _generation(plan.alias, name))
+        discard(engine, _generation(plan.alias, name))
     # The main index first: it is what tells that a generation exists, so its side indices are never orphans.
     for alias in (plan.alias, why_alias(plan.alias), users_alias(plan.alias)):
         index = plan.indices[alias]
@@ -140,9 +141,26 @@ def finish(
 
 def abort(engine: Engine, plan: PublishPlan) -> None:
     """Removes the half-written generation; one that serves already is left alone. May be called twice."""
-    now = serving(engine, plan.alias)
-    if now is None or now.generation != plan.target:
-        remove(engine, plan.target)
+    discard(engine, plan.target)
+
+
+def discard(engine: Engine, generation: Generation) -> None:
+    """Removes a generation that has not served, and no other.
+
+    Its private alias, which the switch takes too, is taken first: of a switch that is still under way (its answer was
+    lost, or it is somebody else's) and this, the engine lets the first one pass and refuses the other.
+    """
+    index, discarded = generation.index, f"{generation.index}-discarded{WRITING}"
+    claim = (
+        {"remove": {"index": index, "alias": index + WRITING, "must_exist": True}},
+        {"add": {"index": index, "alias": discarded}},
+    )
+    with suppress(IndexMissing, Conflict, EngineRejected):
+        # a full disk closes an index to changes of its aliases too, and would so keep what fills it
+        engine.put_settings(index, {"index.blocks.read_only_allow_delete": None})
+        engine.update_aliases(claim)
+    if engine.get_alias(discarded):
+        remove(engine, generation)
 
 
 def retire(engine: Engine, plan: PublishPlan) -> list[str]:

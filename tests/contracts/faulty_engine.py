@@ -1,12 +1,11 @@
-"""A real engine behind a bad line: faults are planned by the test, everything else passes through."""
+"""A real engine whose bulk requests meet planned faults; faults of the line to it are `fault_proxy`'s."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
-from es_ranking.engine.contract import BulkAction, BulkError, BulkResult, Engine
+from es_ranking.engine.contract import BulkAction, BulkResult, Engine
 from es_ranking.engine.errors import EngineBusy, EngineUnreachable, RequestTooLarge
 
 Fault = Callable[[Engine, list[BulkAction], bool], BulkResult]
@@ -22,31 +21,17 @@ def cut_before(_: Engine, __: list[BulkAction], ___: bool) -> BulkResult:
     raise EngineUnreachable("planned")
 
 
-def cut_after(engine: Engine, actions: list[BulkAction], require_alias: bool) -> BulkResult:
-    """The engine did everything, and the answer was lost."""
-    engine.bulk(actions, require_alias=require_alias)
-    raise EngineUnreachable("planned")
-
-
-def half_busy(engine: Engine, actions: list[BulkAction], require_alias: bool) -> BulkResult:
-    """Every second action is turned away, the others are done."""
-    done = engine.bulk(actions[::2], require_alias=require_alias)
-    late = tuple(BulkError(at, action.id, 429, "planned") for at, action in enumerate(actions) if at % 2)
-    return replace(done, errors=done.errors + late)
-
-
 def too_large(_: Engine, actions: list[BulkAction], __: bool) -> BulkResult:
     """More than one action is too large a request."""
     raise RequestTooLarge("planned")
 
 
 class FaultyEngine:
-    """Passes every call on; bulk requests and alias changes meet the planned faults first, in order."""
+    """Passes every call on; bulk requests meet the planned faults first, in order."""
 
-    def __init__(self, engine: Engine, *bulk_faults: Fault | None, alias_fault: str | None = None) -> None:
+    def __init__(self, engine: Engine, *bulk_faults: Fault | None) -> None:
         self._engine = engine
         self._bulk_faults = list(bulk_faults)
-        self._alias_fault = alias_fault
         self.bulks = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -61,11 +46,3 @@ class FaultyEngine:
             if fault
             else self._engine.bulk(listed, require_alias=require_alias)
         )
-
-    def update_aliases(self, actions: Any) -> None:
-        fault, self._alias_fault = self._alias_fault, None
-        if fault == "cut_before":
-            raise EngineUnreachable("planned")
-        self._engine.update_aliases(actions)
-        if fault == "cut_after":
-            raise EngineUnreachable("planned")

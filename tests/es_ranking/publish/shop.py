@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from es_ranking.engine.connect import connect
 from es_ranking.engine.contract import Engine
 from es_ranking.publish.documents import main_document, user_document, why_document
 from es_ranking.publish.locally import publish
@@ -100,3 +101,8 @@ def publish_night(
 ) -> Finished:
     plan = plan_for(engine, alias, run, settings=settings)
     return publish(engine, plan, documents=documents(turn=turn), reasons=reasons(), users=users(), settings=settings)
+
+
+def publish_at(url: str, alias: str, run: str, turn: int) -> None:
+    """A whole publisher: what a process of its own runs."""
+    publish_night(connect(url), alias, run, turn=turn)

@@ -34,7 +34,7 @@ PINNED = Surface.of(
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=[1, 3], ids=["1 shard", "3 shards"])
+@pytest.fixture(scope="module", params=[1, 5], ids=["1 shard", "5 shards"])
 def shop(engine: Engine, request: pytest.FixtureRequest) -> Iterator[tuple[str, dict[str, dict[str, Any]]]]:
     alias = f"t-recommended-{request.param}"
     _close(engine, alias)

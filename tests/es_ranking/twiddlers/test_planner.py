@@ -7,12 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from es_ranking.twiddlers.contract import Facts, Hit, Twiddler
-from es_ranking.twiddlers.downrank import Degree, Downrank, DownrankSettings, demoted_score, penalties
+from es_ranking.twiddlers.downrank import Degree, Downrank, DownrankSettings, Penalty, demoted_score, penalties
 from es_ranking.twiddlers.interval import Gap
 from es_ranking.twiddlers.pins import Pin, Pins, PinsSettings
-from es_ranking.twiddlers.planner import Plan, Planner
+from es_ranking.twiddlers.planner import Planner
 from es_ranking.twiddlers.spacing import Spacing
 from segments.errors import ContractBroken
+from tests.contracts import pages
+from tests.es_ranking.twiddlers.worlds import ids, read
 
 BRANDS = ["acme", "bolt", "core", "dune"]
 LISTS = ["x", "y"]
@@ -67,35 +69,19 @@ def twiddlers(
     ]
 
 
-def read(planner: Planner, hits: list[Hit], wanted: int, window: int | None = None) -> Plan:
-    """Plans as a caller does: asks for a window, and for a longer one as long as the planner needs it."""
-    size = window or planner.window(wanted)
-    while True:
-        plan = planner.plan(hits[:size], wanted, ended=size >= len(hits))
-        if not plan.needs:
-            return plan
-        assert plan.needs > size
-        size = plan.needs
-
-
-def ids(plan: Plan) -> list[str]:
-    return [entry.hit.item_id for entry in plan.order]
-
-
 @settings(max_examples=200, deadline=None)
 @given(hits_of, gaps_of, counts_of, pins_of, st.integers(1, 8), st.data())
 def test_one_sequence_whatever_the_pages(rows, gaps, counts, pins, look_ahead, data) -> None:
     hits = catalogue(rows)
     planner = Planner(twiddlers(hits, gaps, counts, pins, look_ahead))
-    whole = planner.plan(hits, len(hits) + 1, ended=True)
-    assert sorted(ids(whole)) == sorted(hit.item_id for hit in hits), "nothing lost, nothing twice"
-    shown: list[str] = []
-    while len(shown) < len(hits):
-        size = data.draw(st.integers(1, 9))
+    whole = ids(planner.plan(hits, len(hits) + 1, ended=True))
+    pages.nothing_lost_nothing_twice(whole, [hit.item_id for hit in hits])
+
+    def page(start: int, size: int) -> list[str]:
         window = data.draw(st.one_of(st.none(), st.integers(1, 60)))
-        page = read(planner, hits, len(shown) + size, window)
-        shown += ids(page)[len(shown) :]
-    assert shown == ids(whole)
+        return ids(read(planner, hits, start + size, window=window))[start:]
+
+    pages.slices_of_one_sequence(whole, page, lambda: data.draw(st.integers(1, 9)))
 
 
 @settings(max_examples=200, deadline=None)
@@ -103,17 +89,7 @@ def test_one_sequence_whatever_the_pages(rows, gaps, counts, pins, look_ahead, d
 def test_a_gap_is_kept_or_counted(rows, gaps, counts, pins, look_ahead) -> None:
     hits = catalogue(rows)
     whole = Planner(twiddlers(hits, gaps, counts, pins, look_ahead)).plan(hits, 100, ended=True)
-    broken = set()
-    for q, later in enumerate(whole.order):
-        for p, earlier in enumerate(whole.order[:q]):
-            for gap in gaps:
-                shared = set(later.hit.attributes[gap.attribute]) & set(earlier.hit.attributes[gap.attribute])
-                if shared and q - p < gap.gap:
-                    # a pair is counted at the hit that was not pinned, at the later one of two
-                    broken.add(
-                        (p if later.hit.item_id in pins and earlier.hit.item_id not in pins else q, gap.attribute)
-                    )
-    assert len(broken) <= whole.relaxed
+    pages.gaps_kept_or_counted([entry.hit for entry in whole.order], gaps, pins, whole.relaxed)
     assert (whole.certificate == "exact") == (whole.relaxed == 0)
 
 
@@ -122,11 +98,7 @@ def test_a_gap_is_kept_or_counted(rows, gaps, counts, pins, look_ahead) -> None:
 def test_pins_stand_at_their_slots(rows, pins, gaps) -> None:
     hits = catalogue(rows)
     order = ids(Planner(twiddlers(hits, gaps, {}, pins, 4)).plan(hits, 100, ended=True))
-    for item, slot in pins.items():
-        if item in order and slot <= len(hits) and sum(s <= slot and i in order for i, s in pins.items()) <= slot:
-            room = slot - 1 < len(hits) - sum(1 for i, s in pins.items() if s > slot and i in order)
-            if room:
-                assert order[slot - 1] == item
+    pages.pins_at_their_slots(order, pins)
 
 
 @settings(max_examples=200, deadline=None)
@@ -135,12 +107,11 @@ def test_more_actions_never_raise_an_item(rows, counts, n, kind) -> None:
     hits, item = catalogue(rows), f"i{n:02}"
     more = {**counts, item: {**counts.get(item, {}), kind: counts.get(item, {}).get(kind, 0) + 1}}
 
-    def place(given_counts: dict[str, dict[str, int]]) -> int:
+    def order(given_counts: dict[str, dict[str, int]]) -> list[str]:
         downrank = DownrankSettings(actions=DEGREES).build(Facts(counts=given_counts))
-        order = ids(Planner([downrank]).plan(hits, 100, ended=True))
-        return order.index(item) if item in order else -1
+        return ids(Planner([downrank]).plan(hits, 100, ended=True))
 
-    assert place(more) >= place(counts)
+    pages.never_raised(order(counts), order(more), item)
 
 
 @settings(max_examples=100, deadline=None)
@@ -151,9 +122,7 @@ def test_equals_keep_the_rankers_order_and_two_streams_agree(rows, counts) -> No
     spec = DownrankSettings(actions=factors)
     by_item = penalties(counts, spec)
     order = ids(Planner([spec.build(Facts(counts=counts))]).plan(hits, 100, ended=True))
-    for same in {penalty.factor for penalty in by_item.values()} | {1.0}:
-        alike = [h.item_id for h in hits if (by_item[h.item_id].factor if h.item_id in by_item else 1.0) == same]
-        assert [item for item in order if item in set(alike)] == alike
+    pages.equals_in_base_order(order, [hit.item_id for hit in hits], lambda item: by_item.get(item, Penalty()).factor)
 
     def key(hit: Hit) -> tuple[bool, float, str]:
         score = hit.score
