@@ -34,11 +34,11 @@ def command(aliases: tuple[str, ...], as_of: str | None, max_age_hours: float, m
       es-ranking doctor products --as-of 2017-11-28T06:00:00+00:00 --output json
     """
     engine: Engine | None = None
-    trouble, unreachable = "", 0
+    trouble: RankingError | None = None
     try:
         engine = connect()
     except RankingError as error:
-        trouble, unreachable = error.what, error.exit_code
+        trouble = error
     names = aliases or (tuple(published_aliases(engine)) if engine else ())
     if engine and mending:
         for name in names:
@@ -46,7 +46,7 @@ def command(aliases: tuple[str, ...], as_of: str | None, max_age_hours: float, m
                 stderr.print(f"{name}: took back {setting}", markup=False)
     findings = examine(Patient(engine, trouble, names, _clock(as_of), max_age_hours))
     emit([finding.to_dict() for finding in findings], output)
-    return unreachable or int(any(finding.state == "error" for finding in findings))
+    return trouble.exit_code if trouble else int(any(finding.state == "error" for finding in findings))
 
 
 @click.command(name="alarm")

@@ -12,9 +12,10 @@ import click
 from cli.output import emit, output_option
 from es_ranking.engine.connect import connect
 from es_ranking.engine.node import answers, node_state, start_node, stop_node
-from es_ranking.engine.places import DEFAULT_NODE
+from es_ranking.engine.places import DEFAULT_NODE, node_folder
 from es_ranking.engine.redis_node import redis_answers, redis_state, start_redis, stop_redis
 from es_ranking.engine.releases import RELEASES
+from es_ranking.engine.secured import FILE, read_access
 from es_ranking.engine.transport import PRODUCTS
 
 Row = dict[str, Any]
@@ -48,6 +49,7 @@ def name_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--es-home", type=click.Path(path_type=Path), help="Any unpacked Elasticsearch instead of the cached one."
 )
+@click.option("--secure", is_flag=True, help="Security and TLS on; source the file it names to get in.")
 @click.option("--wait", "wait_seconds", default=240.0, show_default=True, help="Seconds to wait until it answers.")
 @click.option("--redis/--no-redis", default=True, show_default=True, help="Start Redis as well.")
 @click.option("--redis-port", type=click.IntRange(1, 65535), help="Port of Redis.  [default: a free one]")
@@ -59,6 +61,7 @@ def start(
     port: int | None,
     heap: str,
     es_home: Path | None,
+    secure: bool,
     wait_seconds: float,
     redis: bool,
     redis_port: int | None,
@@ -75,6 +78,7 @@ def start(
       es-ranking node start
       es-ranking node start --name big --heap 2g --port 9200
       es-ranking node start --name open --engine opensearch
+      es-ranking node start --name safe --secure --no-redis
     """
     rows: list[Row] = []
     given = _given_engine()
@@ -83,10 +87,12 @@ def start(
         rows.append({"server": engine.product, "url": engine.url, "state": "given by ES_URL"})
     else:
         state = start_node(
-            name, product=product, version=version, port=port, heap=heap, es_home=es_home, wait_seconds=wait_seconds
-        )
+            name, product=product, version=version, port=port, heap=heap, es_home=es_home, secure=secure,
+            wait_seconds=wait_seconds,
+        )  # fmt: skip
         rows.append({"server": state.product, "url": state.url, "state": "running", "pid": state.pid,
-                     "version": state.version, "folder": state.folder})  # fmt: skip
+                     "version": state.version, "folder": state.folder,
+                     **({"access": str(node_folder(name) / FILE)} if secure else {})})  # fmt: skip
     if redis:
         rows.append(_started_redis(name, redis_port))
     emit(rows, output)
@@ -138,7 +144,7 @@ def _engine_row(name: str) -> Row:
     state = node_state(name)
     if state is None:
         return {"server": RELEASES[0].product, "state": "stopped"}
-    told = "running" if answers(state.url) else "starting"
+    told = "running" if answers(state.url, access=read_access(node_folder(name))) else "starting"
     return {"server": state.product, "url": state.url, "state": told, "pid": state.pid, "version": state.version,
             "folder": state.folder}  # fmt: skip
 

@@ -31,7 +31,8 @@ def emit(data: Mapping[str, Any] | Sequence[Mapping[str, Any]], output: str, *, 
     if output == "json":
         click.echo(json.dumps(data, indent=2, default=str, ensure_ascii=False))
         return
-    console = Console(highlight=False)
+    # What is shown may be anybody's text: square brackets in it are no markup.
+    console = Console(highlight=False, markup=False)
     if isinstance(data, Mapping):
         console.print(_table([{"name": key, "value": value} for key, value in data.items()], title))
     else:

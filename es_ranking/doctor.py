@@ -61,7 +61,7 @@ class Patient:
     """
 
     engine: Engine | None
-    trouble: str
+    trouble: RankingError | None
     aliases: tuple[str, ...]
     now: datetime
     max_age_hours: float
@@ -106,7 +106,8 @@ def check_engine(patient: Patient) -> Iterator[Finding]:
     """The engine answers, is healthy and has disk."""
     engine = patient.engine
     if engine is None:
-        yield Finding("engine", "error", patient.trouble, "es-ranking node start, or set ES_URL")
+        if patient.trouble is not None:
+            yield Finding("engine", "error", patient.trouble.what, patient.trouble.hint or "")
         return
     number, health = engine.info()["version"]["number"], engine.health()
     state = {"green": "ok", "yellow": "ok"}.get(health, "error")

@@ -21,7 +21,9 @@ from es_ranking.engine.node import remove_node, start_node
 from es_ranking.engine.places import node_folder
 from es_ranking.engine.redis_node import start_redis, stop_redis
 from es_ranking.engine.releases import RELEASES, Release
+from es_ranking.engine.secured import read_access
 from es_ranking.engine.state import born
+from es_ranking.engine.transport import EngineConfig
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -78,6 +80,21 @@ def engine(engine_url: str) -> Iterator[Engine]:
     connected = connect(engine_url, opaque_id="es-ranking-tests")
     yield connected
     connected.close()
+
+
+@pytest.fixture(scope="session", params=[node for node in NODES if node.values[0].product == "elasticsearch"])
+def secured(request: pytest.FixtureRequest) -> Iterator[EngineConfig]:
+    """How its administrator gets into a node of its own that has security and TLS on."""
+    release: Release = request.param
+    name = f"test-{os.getpid()}-secured"
+    _remove_orphans()
+    try:
+        start_node(name, product=release.product, version=release.version, heap="512m", secure=True)
+        access = read_access(node_folder(name))
+        assert access is not None
+        yield access
+    finally:
+        remove_node(name)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import ssl
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +18,9 @@ from es_ranking.engine.translate import START_HINT, translated
 from es_ranking.engine.transport import JSON, EngineConfig, NoAnswer, Request
 from segments.errors import EngineUnreachable, UsageError
 
+# The client warns of every failed try with its whole stack; we raise one error that says what to do.
+logging.getLogger("elastic_transport.transport").setLevel(logging.ERROR)
+
 
 def connect(url: str | None = None, *, opaque_id: str = "es-ranking", timeout_seconds: float = 30.0) -> Engine:
     """An engine that answers: of `url`, else `ES_URL`, else `ELASTICSEARCH_URL`, else the running embedded node.
@@ -26,8 +31,8 @@ def connect(url: str | None = None, *, opaque_id: str = "es-ranking", timeout_se
     the server's must be signed by. TLS certificates are always verified.
 
     Raises:
-        EngineUnreachable: nothing is configured or it does not answer.
-        UsageError: the URL cannot be meant.
+        EngineUnreachable: nothing is configured, it does not answer, or its certificate is not trusted.
+        UsageError: the URL, a credential or the file of certificates cannot be meant.
         EngineDenied: the credentials are wrong.
         MissingExtra: an OpenSearch answers, and its client is not installed.
     """
@@ -37,12 +42,14 @@ def connect(url: str | None = None, *, opaque_id: str = "es-ranking", timeout_se
 
 def config_of(url: str | None = None, *, opaque_id: str = "es-ranking", timeout_seconds: float = 30.0) -> EngineConfig:
     """What `url` and the environment say, before anybody was asked who listens there."""
+    found = _checked(url or os.environ.get("ES_URL") or os.environ.get("ELASTICSEARCH_URL") or _embedded())
     return EngineConfig(
-        url=_checked(url or os.environ.get("ES_URL") or os.environ.get("ELASTICSEARCH_URL") or _embedded()),
-        api_key=os.environ.get("ES_API_KEY"),
+        url=found,
+        api_key=_api_key(),
         username=os.environ.get("ES_USERNAME"),
         password=os.environ.get("ES_PASSWORD"),
-        ca_certs=os.environ.get("ES_CA_CERTS"),
+        # The client would not take certificates for a connection without TLS.
+        ca_certs=_certificates() if found.startswith("https:") else None,
         timeout_seconds=timeout_seconds,
         opaque_id=opaque_id,
     )
@@ -86,6 +93,29 @@ def _checked(url: str) -> str:
     # The client wants the port spelled out.
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'https' else 9200)}{parts.path.rstrip('/')}"
+
+
+def _api_key() -> str | None:
+    """Without the line feed that a secret read from a file ends with."""
+    key = os.environ.get("ES_API_KEY", "").strip()
+    if not (key.isascii() and key.isprintable()):
+        # the client would quote it in its complaint
+        raise UsageError("the API key has characters that no header can carry", where="ES_API_KEY")
+    return key or None
+
+
+def _certificates() -> str | None:
+    file = os.environ.get("ES_CA_CERTS") or None
+    if file is not None:
+        try:
+            ssl.create_default_context(cafile=file)
+        except OSError as error:
+            raise UsageError(
+                f"no certificates can be read there: {error.strerror or error}",
+                where=f"ES_CA_CERTS={file}",
+                hint="a PEM file of the authority that signed the server's certificate",
+            ) from error
+    return file
 
 
 def _embedded(folder: Path | None = None) -> str:

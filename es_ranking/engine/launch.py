@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ class Launch:
         data: the node's own folder: configuration, data, logs.
         java: home of the JDK.
         heap: such as `512m`.
+        password: of the user `elastic`; security and TLS are on with one, off without.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Launch:
     java: Path
     port: int
     heap: str
+    password: str | None = field(default=None, repr=False)
 
     @property
     def cluster(self) -> str:
@@ -48,7 +50,11 @@ class Launcher(Protocol):
     PORTS: range
 
     def configure(self, launch: Launch) -> None:
-        """Writes the node's configuration."""
+        """Writes the node's configuration.
+
+        Raises:
+            UsageError: security is asked for, and this server has none.
+        """
 
     def command(self, launch: Launch) -> list[str]:
         """The command line that starts the server and stays."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from es_ranking.engine.launch import Launch, make_folders, shared_settings
+from es_ranking.engine.secured import secure
 
 PORTS = range(0)
 
@@ -24,7 +25,7 @@ def configure(launch: Launch) -> None:
 
 
 def settings_of(launch: Launch) -> dict[str, object]:
-    """The node's settings: the shared ones, its places, no security."""
+    """The node's settings: the shared ones, its places, and security where a password is set."""
     return {
         **shared_settings(),
         "cluster.name": launch.cluster,
@@ -32,8 +33,15 @@ def settings_of(launch: Launch) -> dict[str, object]:
         "path.data": str(launch.data / "data"),
         "path.logs": str(launch.data / "logs"),
         "http.port": launch.port,
-        "xpack.security.enabled": False,
+        **_security(launch),
     }
+
+
+def _security(launch: Launch) -> dict[str, object]:
+    if launch.password is None:
+        return {"xpack.security.enabled": False}
+    tool = _command_line_tool(launch, "keystore", libraries="lib/tools/keystore-cli")
+    return secure(launch, launch.password, keystore_tool=tool)
 
 
 def jvm_options(shipped: str, heap: str) -> str:
@@ -47,24 +55,32 @@ def jvm_options(shipped: str, heap: str) -> str:
 
 def command(launch: Launch) -> list[str]:
     """The server's launcher."""
-    server = launch.server
-    started = [str(launch.java / "bin" / "java"), "-Xms4m", "-Xmx64m", "-XX:+UseSerialGC"]
-    if (server / "lib" / "tools" / "server-launcher").is_dir():
-        jars, main = f"{server / 'lib/tools/server-launcher/*'}", "org.elasticsearch.server.launcher.ServerLauncher"
-        return [*started, "-cp", jars, main]
+    launcher = launch.server / "lib" / "tools" / "server-launcher"
+    if launcher.is_dir():
+        return [*_java(launch), "-cp", f"{launcher / '*'}", "org.elasticsearch.server.launcher.ServerLauncher"]
     # Releases before 9.4 start through the launcher of all command-line tools.
+    return _command_line_tool(launch, "server", libraries="lib/tools/server-cli")
+
+
+def _command_line_tool(launch: Launch, name: str, *, libraries: str) -> list[str]:
+    """One of the server's own tools, as its script in `bin` (which the bundle lacks) would call it."""
+    server = launch.server
     properties = {
-        "cli.name": "server",
+        "cli.name": name,
         "cli.script": str(server / "bin" / "elasticsearch"),
-        "cli.libs": "lib/tools/server-cli",
+        "cli.libs": libraries,
         "es.path.home": str(server),
         "es.path.conf": str(launch.data / "config"),
         "es.distribution.type": "zip",
         "es.java.type": "ES_JAVA_HOME",
     }
-    jars = f"{server / 'lib/*'}:{server / 'lib/cli-launcher/*'}"
     told = [f"-D{key}={value}" for key, value in properties.items()]
-    return [*started, *told, "-cp", jars, "org.elasticsearch.launcher.CliToolLauncher"]
+    jars = f"{server / 'lib/*'}:{server / 'lib/cli-launcher/*'}"
+    return [*_java(launch), *told, "-cp", jars, "org.elasticsearch.launcher.CliToolLauncher"]
+
+
+def _java(launch: Launch) -> list[str]:
+    return [str(launch.java / "bin" / "java"), "-Xms4m", "-Xmx64m", "-XX:+UseSerialGC"]
 
 
 def version_of(server: Path) -> str | None:

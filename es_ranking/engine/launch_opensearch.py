@@ -5,6 +5,7 @@ from __future__ import annotations
 import yaml
 
 from es_ranking.engine.launch import Launch, make_folders, shared_settings
+from segments.errors import UsageError
 
 # The runner looks for a free port from the one after `-baseHttpPort`, and never above 9299.
 PORTS = range(9210, 9300)
@@ -21,7 +22,13 @@ rootLogger.appenderRef.console.ref = console
 
 
 def configure(launch: Launch) -> None:
-    """Writes the node's configuration and makes its folders."""
+    """Writes the node's configuration and makes its folders.
+
+    Raises:
+        UsageError: security is asked for.
+    """
+    if launch.password is not None:
+        raise UsageError("the embedded OpenSearch has no security plug-in", hint="secure an Elasticsearch instead")
     make_folders(launch.data)
     config = launch.data / "config"
     (config / "opensearch.yml").write_text(yaml.safe_dump(shared_settings()), encoding="utf-8")

@@ -11,8 +11,10 @@ import json
 import logging
 import os
 import re
+import secrets
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 import urllib.request
@@ -27,8 +29,9 @@ from es_ranking.engine.launch import Launch, cluster_of, environment
 from es_ranking.engine.launch_elasticsearch import version_of
 from es_ranking.engine.places import DEFAULT_NODE, node_folder
 from es_ranking.engine.releases import Release, release_of
+from es_ranking.engine.secured import read_access, write_access
 from es_ranking.engine.state import NodeState, born
-from es_ranking.engine.transport import PRODUCTS
+from es_ranking.engine.transport import PRODUCTS, EngineConfig
 from es_ranking.engine.unprivileged import Identity, identity, reachable, reachable_copy, shared_folder
 from segments.errors import EngineUnreachable, UsageError
 from segments.hashing import hash64
@@ -47,6 +50,7 @@ def start_node(
     port: int | None = None,
     heap: str = "512m",
     es_home: Path | None = None,
+    secure: bool = False,
     wait_seconds: float = 240.0,
 ) -> NodeState:
     """Starts the named node and waits until it answers; a node that runs already is returned as it is.
@@ -56,10 +60,11 @@ def start_node(
         port: HTTP port on 127.0.0.1; a free one without it.
         heap: such as `512m` or `2g`.
         es_home: any unpacked Elasticsearch instead of a cached server (fetched on first use).
+        secure: with security and TLS; see `secured`.
 
     Raises:
         UsageError: bad name, heap, port in use, no such server, another one runs under the name, no JDK, no
-            Elasticsearch at `es_home`.
+            Elasticsearch at `es_home`, a server without security.
         Refused: no disk space.
         ContractBroken: the download is broken.
         EngineUnreachable: it did not come up; says what its log says.
@@ -83,13 +88,18 @@ def start_node(
                     f"the node {name} runs {PRODUCTS.get(state.product, 'something')} {state.version}",
                     hint="stop it, or choose another --name",
                 )
+            if secure and read_access(folder) is None:
+                raise UsageError(f"the node {name} runs without security", hint="stop it, or choose another --name")
             _wait(name, state, wait_seconds=wait_seconds)
             return state
         NodeState.forget(folder)  # of a process that is gone
         java = find_java(release.java, also=[es_home / "jdk"] if es_home else [])
         server = es_home.absolute() if es_home else ensure_server(release, java=java.binary)
         port = free_port(port, among=release.launcher.PORTS)
-        state = _start(name, folder, release, server=server, java=java.home, port=port, heap=heap)
+        password = secrets.token_urlsafe(24) if secure else None
+        state = _start(
+            name, folder, release, server=server, java=java.home, port=port, heap=heap, password=password
+        )  # fmt: skip
         try:
             _wait(name, state, wait_seconds=wait_seconds)
         except BaseException:
@@ -122,18 +132,26 @@ def remove_node(name: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def answers(url: str, *, cluster: str | None = None, timeout_seconds: float = 2.0) -> bool:
-    """Whether a search engine answers there, that of the named cluster if one is named."""
+def answers(
+    url: str, *, cluster: str | None = None, access: EngineConfig | None = None, timeout_seconds: float = 2.0
+) -> bool:
+    """Whether a search engine answers there (to whom has access), that of the named cluster if one is named."""
+    health = urllib.request.Request(f"{url}/_cluster/health?wait_for_status=yellow&timeout=1s")
     # A proxy of the environment knows nothing of our loopback.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     try:
-        with opener.open(f"{url}/_cluster/health?wait_for_status=yellow&timeout=1s", timeout=timeout_seconds) as told:
+        if access is not None:
+            health.headers.update(access.headers())
+            handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=access.ca_certs)))
+        with urllib.request.build_opener(*handlers).open(health, timeout=timeout_seconds) as told:
             return bool(told.status == 200) and cluster in {None, json.load(told)["cluster_name"]}
     except (OSError, ValueError, LookupError):
         return False
 
 
-def _start(name: str, folder: Path, release: Release, *, server: Path, java: Path, port: int, heap: str) -> NodeState:
+def _start(
+    name: str, folder: Path, release: Release, *, server: Path, java: Path, port: int, heap: str, password: str | None
+) -> NodeState:
     who = identity()
     if not reachable(java / "bin" / "java", who):
         raise UsageError(
@@ -141,8 +159,8 @@ def _start(name: str, folder: Path, release: Release, *, server: Path, java: Pat
         )
     # Another server's data is nothing it could read: each has a folder of its own under the node's.
     home = _data_folder(name, folder, who)
-    data = home / release.id
-    launch = Launch(name, reachable_copy(server, who), data, java, port, heap)
+    data = home / (f"{release.id}-secured" if password else release.id)
+    launch = Launch(name, reachable_copy(server, who), data, java, port, heap, password)
     release.launcher.configure(launch)
     if who is not None:
         for path in (home, *home.rglob("*")):
@@ -162,9 +180,10 @@ def _start(name: str, folder: Path, release: Release, *, server: Path, java: Pat
             extra_groups=None if who is None else [],
         )
     state = NodeState(
-        url=f"http://127.0.0.1:{port}", pid=process.pid, born=born(process.pid) or "", folder=str(data),
-        version=release.version, product=release.product,
+        url=f"{'https' if password else 'http'}://127.0.0.1:{port}", pid=process.pid, born=born(process.pid) or "",
+        folder=str(data), version=release.version, product=release.product,
     )  # fmt: skip
+    write_access(folder, launch, state.url)
     # Written at once: a start that is interrupted leaves a node that `stop` knows.
     state.write(folder)
     return state
@@ -172,7 +191,8 @@ def _start(name: str, folder: Path, release: Release, *, server: Path, java: Pat
 
 def _wait(name: str, state: NodeState, *, wait_seconds: float) -> None:
     began = time.monotonic()
-    while not answers(state.url, cluster=cluster_of(name)):
+    access = read_access(node_folder(name))
+    while not answers(state.url, cluster=cluster_of(name), access=access):
         if not state.running():
             raise EngineUnreachable(
                 f"the node ended while starting: {_last_words(Path(state.folder))}", where=state.folder

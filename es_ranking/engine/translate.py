@@ -18,7 +18,7 @@ from segments.errors import RankingError
 START_HINT = "start one with `es-ranking node start`, or set ES_URL"
 _KINDS: dict[int, tuple[type[RankingError], str]] = {
     401: (EngineDenied, "set ES_API_KEY, or ES_USERNAME and ES_PASSWORD"),
-    403: (EngineDenied, "the role lacks this privilege, or the disk is full and the index is read-only"),
+    403: (EngineDenied, "the role lacks this privilege (es-ranking roles show), or the disk is full"),
     404: (IndexMissing, "publish it first, or look at `es-ranking generations`"),
     409: (Conflict, "somebody else works on the same; look at `es-ranking generations` and run again"),
     413: (RequestTooLarge, "send smaller requests: lower publish.batch_megabytes"),
@@ -27,13 +27,21 @@ _KINDS: dict[int, tuple[type[RankingError], str]] = {
     503: (EngineBusy, "the engine is not ready (no master or shards not started); run again later"),
     504: (EngineBusy, "a proxy gave up waiting for the engine; run again later"),
 }
+# What the TLS library says when no connection comes about, in lower case, and what to do then.
+_HANDSHAKES = {
+    "certificate verify failed": "ES_CA_CERTS must name the certificates of who signed the server's, for this name",
+    "wrong version number": "it speaks no TLS: ES_URL must begin with http://",
+    "record layer failure": "it speaks no TLS: ES_URL must begin with http://",
+    "closed connection without response": "if it speaks TLS, ES_URL must begin with https://",
+}
 
 
 def translated(status: int | None, answer: Any, where: str) -> RankingError:
     """The error of ours for a status and its body; `status` None means that no answer came."""
     if status is None:
         first = str(answer).partition("\n")[0].partition(", caused by")[0][:300]
-        return EngineUnreachable(f"the search engine does not answer: {first}", where=where, hint=START_HINT)
+        hint = next((hint for said, hint in _HANDSHAKES.items() if said in first.lower()), START_HINT)
+        return EngineUnreachable(f"the search engine does not answer: {first}", where=where, hint=hint)
     reason = reason_of(answer)
     if "resource_already_exists" in reason:
         return Conflict(f"it exists already: {reason}", where=where, hint=_KINDS[409][1])

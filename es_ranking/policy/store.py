@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from es_ranking.engine.contract import BulkAction, Engine
-from es_ranking.engine.errors import Conflict, EngineRejected, IndexMissing
+from es_ranking.engine.errors import Conflict, IndexMissing
+from es_ranking.engine.translate import translated
 from es_ranking.policy.changes import changes
 from es_ranking.policy.document import Policy
 from segments.errors import ContractBroken, Refused, UsageError
@@ -130,7 +131,7 @@ class PolicyStore:
         Raises:
             Refused: somebody put another one meanwhile.
         """
-        if version.version == 1 and not self.engine.exists(self.index):
+        if version.version == 1:
             # somebody else may be at his first version too; which of us was first shows below
             with suppress(Conflict):
                 self.engine.create_index(self.index, BODY)
@@ -142,7 +143,7 @@ class PolicyStore:
                     where=self.index,
                     hint="look at it (es-ranking policy show), then put yours again",
                 )
-            raise EngineRejected(f"the policy was not stored: {error.reason}", where=self.index)
+            raise translated(error.status, {"error": error.reason}, self.index)
 
 
 def _version(document: Mapping[str, Any]) -> Version:

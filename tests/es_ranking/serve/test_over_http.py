@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
+from elasticsearch import ApiError, Elasticsearch
+from opensearchpy import OpenSearch, TransportError
 
 from es_ranking.engine.contract import Engine
 from es_ranking.query import recommended
 from es_ranking.twiddlers.settings import load_surface
 from tests.es_ranking.query.shop import open_shop
+from tests.es_ranking.serve.process import serving
 
 ALIAS = "t-over-http"
+# index, body, headers → answer; path, body → answer
+Search = Callable[..., Any]
+Post = Callable[[str, Any], Any]
+
+
+@contextmanager
+def elasticsearch(url: str) -> Iterator[tuple[Search, Post]]:
+    json_only = {"content-type": "application/json", "accept": "application/json"}
+    with closing(Elasticsearch(url, max_retries=0)) as client:
+
+        def search(index: str, body: Any, **headers: str) -> Any:
+            return (client.options(headers=headers) if headers else client).search(index=index, **body)
+
+        yield (
+            search,
+            lambda path, body: client.perform_request("POST", path, body=body, headers=json_only),
+        )
+
+
+@contextmanager
+def opensearch(url: str) -> Iterator[tuple[Search, Post]]:
+    with closing(OpenSearch(hosts=[url], max_retries=0)) as client:
+        yield (
+            lambda index, body, **headers: client.search(index=index, body=body, headers=headers),
+            lambda path, body: client.transport.perform_request("POST", path, body=json.dumps(body)),
+        )
+
+
+OFFICIAL = {"elasticsearch": (elasticsearch, ApiError), "opensearch": (opensearch, TransportError)}
 
 
 @pytest.fixture
@@ -34,62 +60,28 @@ def shop(engine: Engine) -> Iterator[str]:
 
 
 def test_the_official_client_speaks_to_it(engine: Engine, engine_url: str, shop: str, tmp_path: Path) -> None:
-    if engine.product != "elasticsearch":
-        return
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (tmp_path / "log").open("w+")
-    served = subprocess.Popen(
-        [sys.executable, "-m", "cli", "serve", shop, "--port", str(port), "--events", str(tmp_path / "events")],
-        env={**os.environ, "ES_URL": engine_url, "ES_RANKING_CURSOR_KEY": "a key of sixteen or more"}, stderr=log,
-    )  # fmt: skip
-    client = Elasticsearch(f"http://127.0.0.1:{port}", max_retries=0)
-    try:
-        _wait_for(port, served)
-        cheap = client.search(index=shop, query={"match_all": {}}, sort="price:asc", size=3)
-        own = engine.search(shop, {"query": {"match_all": {}}, "sort": [{"price": "asc"}], "size": 3})
+    official, refusal = OFFICIAL[engine.product]
+    everything = {"query": {"match_all": {}}}
+    with serving(shop, tmp_path, ES_URL=engine_url) as url, official(url) as (search, post):
+        cheap = search(shop, {**everything, "sort": "price:asc", "size": 3})
+        own = engine.search(shop, {**everything, "sort": [{"price": "asc"}], "size": 3})
         assert cheap["hits"] == own["hits"]
-        asked = client.options(headers={"x-es-ranking-user": "ann"})
-        page = asked.search(index=shop, query={"match_all": {}}, sort="recommended", size=5)
+        page = search(shop, {**everything, "sort": "recommended", "size": 5}, **{"x-es-ranking-user": "ann"})
         own_page = recommended(engine, shop, {"size": 5}, user="ann", surface=load_surface("search"))
         assert [hit["_id"] for hit in page["hits"]["hits"]] == own_page.items
         assert page["es_ranking"]["segment"] == "d_young"
-        with pytest.raises(NotFoundError, match="not served here"):
-            client.search(index="another")
-        with pytest.raises(BadRequestError, match="cannot be combined"):
-            client.search(index=shop, sort="recommended", search_after=[1])
-        event = {
-            "event_id": "e",
-            "ts": datetime.now(UTC).isoformat(),
-            "user_id": "ann",
-            "item_id": "p1",
-            "kind": "click",
-        }
-        told = client.perform_request(
-            "POST", "/_events", body=[event], headers={"content-type": "application/json", "accept": "application/json"}
-        )
-        assert told["accepted"] == 1
-    finally:
-        client.close()
-        served.send_signal(signal.SIGTERM)
-        served.wait(20)
-        log.seek(0)
-        shown = log.read()
-        log.close()
+        with pytest.raises(refusal, match="not served here") as missing:
+            search("another", {})
+        assert missing.value.status_code == 404
+        with pytest.raises(refusal, match="cannot be combined") as wrong:
+            search(shop, {"sort": "recommended", "search_after": [1]})
+        assert wrong.value.status_code == 400
+        now = datetime.now(UTC).isoformat()
+        event = {"event_id": "e", "ts": now, "user_id": "ann", "item_id": "p1", "kind": "click"}
+        assert post("/_events", [event])["accepted"] == 1
     (file,) = (tmp_path / "events").glob("events-*.jsonl")
     assert json.loads(file.read_text())["event_id"] == "e"
+    shown = (tmp_path / "log").read_text()
     assert "POST search 200" in shown
     assert "Traceback" not in shown
     assert "ann" not in shown
-
-
-def _wait_for(port: int, served: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        assert served.poll() is None, "the service ended"
-        with closing(socket.socket()) as line:
-            if line.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError("the service does not listen")
