@@ -38,5 +38,5 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import shutil, sys; sys.exit(shutil.disk_usage(".").free < 12 * 2**30)' || { echo "error: less than 12 GB free here; the environment needs about 8 and the engine 2. Hint: free some disk" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) (about 7 GB with torch and Spark; two to four minutes the first time)" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[batch,redis,opensearch,serve,demo,dev]' || { echo "error: pip could not install the packages. Hint: look at the lines above; running make again resumes from pip's cache" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[batch,redis,opensearch,serve,async,demo,dev]' || { echo "error: pip could not install the packages. Hint: look at the lines above; running make again resumes from pip's cache" >&2; exit 1; }
 	@touch $(READY)

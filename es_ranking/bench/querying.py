@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from es_ranking.actions.memory import MemoryActionStore
 from es_ranking.bench.shop import AUTHOR, SETTINGS, VARIANT, documents, own_alias, plan_of, rows, segment_names
 from es_ranking.engine.contract import Engine
 from es_ranking.publish.locally import publish
+from es_ranking.query.page import Page
 from es_ranking.query.recommended import recommended
 from es_ranking.schema import rank_field
 from es_ranking.scripts.sorts import field_sort
@@ -45,10 +47,11 @@ SURFACE = Surface.of(
 
 @dataclass(frozen=True)
 class _Way:
-    """One way to run a page: which twiddlers, from which hit on."""
+    """One way to run a page: which twiddlers, from which hit on, and after how many pages, by their cursors."""
 
     twiddlers: Sequence[str]
     start: int = 0
+    before: int = 0
 
 
 # Beside these `plain`, to which they are compared.
@@ -57,7 +60,8 @@ WAYS = {
     "downrank": _Way(("downrank",)),
     "interval": _Way(("interval",)),
     "all_together": _Way(("downrank", "interval")),
-    "page_25": _Way(("downrank", "interval"), (DEEP - 1) * PAGE),
+    "page_25": _Way(("downrank", "interval"), before=DEEP - 1),
+    "page_25_at_once": _Way(("downrank", "interval"), start=(DEEP - 1) * PAGE),
 }
 
 
@@ -69,6 +73,7 @@ def bench_query(
     All ways of a case ask for the same query, `_source` and `track_total_hits`. In each block each of them runs once,
     a ratio is the median over blocks of its time to that of `plain` (sorted by price alone, page 1) in the same block.
     The user has 500 views among the first 2,000 of the two lists; the interval keeps brands 4 and authors 3 apart.
+    `page_25` is asked for after pages 1 to 24, by their cursors; `page_25_at_once` by `from`, with nothing before it.
 
     Returns:
         `cases`: by case and way p50 and p95; `ratios`: `<way>_<case>`; `page_25_to_page_1`: by case.
@@ -141,22 +146,25 @@ def _asked(
     def plain() -> None:
         engine.search(alias, {**body, "sort": [{"price": "asc"}]})
 
-    def by(way: _Way) -> Callable[[], None]:
-        asked = {**body, "from": way.start}
+    def page(way: _Way, cursor: str | None = None) -> Page:
+        asked = body if cursor else {**body, "from": way.start}
+        return recommended(engine, alias, asked, user=_USER, segment=ALL, surface=SURFACE, twiddlers=way.twiddlers,
+                           actions=actions, at=_NOON, cursor=cursor)  # fmt: skip
 
-        def ask() -> None:
-            recommended(engine, alias, asked, user=_USER, segment=ALL, surface=SURFACE, twiddlers=way.twiddlers,
-                        actions=actions, at=_NOON)  # fmt: skip
+    def by(way: _Way) -> Callable[[], object]:
+        """The page to time; those before it are asked first."""
+        cursor = None
+        for _ in range(way.before):
+            cursor = page(way, cursor).cursor
+        return partial(page, way, cursor)
 
-        return ask
-
-    ways = {"plain": plain, **{name: by(way) for name, way in WAYS.items()}}
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    order = list(ways)
+    order = ["plain", *WAYS]
+    taken: dict[str, list[float]] = {name: [] for name in order}
     for block in range(_WARM + blocks):
         for name in order[block % len(order) :] + order[: block % len(order)]:
+            ask = plain if name == "plain" else by(WAYS[name])
             began = time.perf_counter()
-            ways[name]()
+            ask()
             if block >= _WARM:
                 taken[name].append((time.perf_counter() - began) * 1000)
     return taken

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import orjson
 from elasticsearch import ApiError, ConnectionTimeout, Elasticsearch, TransportError
+from elasticsearch.serializer import JsonSerializer
 
 from es_ranking.engine.transport import EngineConfig, NoAnswer, Reply, Request
 
@@ -13,12 +15,19 @@ from es_ranking.engine.transport import EngineConfig, NoAnswer, Reply, Request
 logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)
 
 
+class _Json(JsonSerializer):
+    """Answers are read several times as fast."""
+
+    def json_loads(self, data: bytes) -> Any:
+        return orjson.loads(data)
+
+
 class ElasticsearchTransport:
     """`Transport` over `elasticsearch`."""
 
     def __init__(self, config: EngineConfig) -> None:
         certificates: dict[str, Any] = {"ca_certs": config.ca_certs} if config.ca_certs else {}
-        self._client = Elasticsearch(config.url, max_retries=0, **certificates)
+        self._client = Elasticsearch(config.url, max_retries=0, serializers={_Json.mimetype: _Json()}, **certificates)
 
     def send(self, request: Request) -> Reply:
         client = self._client.options(request_timeout=request.timeout_seconds)

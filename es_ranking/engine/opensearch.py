@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import orjson
+
 from es_ranking.engine.transport import EngineConfig, NoAnswer, Reply, Request
 from segments.errors import MissingExtra
 
 try:
     from opensearchpy import ConnectionError as Unreachable
-    from opensearchpy import ConnectionTimeout, OpenSearch, TransportError
+    from opensearchpy import ConnectionTimeout, JSONSerializer, OpenSearch, TransportError
 except ImportError as error:
     raise MissingExtra.of("opensearch", "opensearch-py") from error
 
@@ -18,12 +20,22 @@ except ImportError as error:
 logging.getLogger("opensearch").setLevel(logging.ERROR)
 
 
+class _Json(JSONSerializer):
+    """Answers are read several times as fast."""
+
+    def loads(self, s: Any) -> Any:
+        try:
+            return orjson.loads(s)
+        except ValueError:
+            return super().loads(s)  # which raises the client's own error
+
+
 class OpenSearchTransport:
     """`Transport` over `opensearch-py`."""
 
     def __init__(self, config: EngineConfig) -> None:
         certificates: dict[str, Any] = {"ca_certs": config.ca_certs} if config.ca_certs else {}
-        self._client = OpenSearch(hosts=[config.url], max_retries=0, **certificates)
+        self._client = OpenSearch(hosts=[config.url], max_retries=0, serializer=_Json(), **certificates)
 
     def send(self, request: Request) -> Reply:
         params = {**request.params, "request_timeout": request.timeout_seconds}

@@ -55,10 +55,7 @@ def main_document(
         VECTOR: to_text(item["packed"]) if item.get("packed") else None,
     }
     kept = {key: value for key, value in document.items() if value is not None}
-    kept["rank"] = {
-        variant: {segment: _score(score, variant, segment, item_id) for segment, score in segments.items()}
-        for variant, segments in ranks.items()
-    }
+    kept["rank"] = {variant: _scores(segments, variant, item_id) for variant, segments in ranks.items()}
     return kept
 
 
@@ -85,11 +82,14 @@ def user_document(segments: Mapping[str, str]) -> dict[str, Any]:
     return {"segments": dict(segments)}
 
 
-def _score(score: float, variant: str, segment: str, item_id: str) -> float:
-    value = float(score)
-    if not math.isfinite(value) or value <= 0.0:
-        raise ContractBroken(f"item {item_id} has the score {value}", where=rank_field(variant, segment))
-    return value
+def _scores(segments: Mapping[str, float], variant: str, item_id: str) -> dict[str, float]:
+    values = segments.values()
+    # all at once, a document has hundreds: where one is not finite their sum is not either
+    if values and not (min(values) > 0.0 and math.isfinite(sum(values))):
+        for segment, score in segments.items():
+            if not math.isfinite(score) or score <= 0.0:
+                raise ContractBroken(f"item {item_id} has the score {score}", where=rank_field(variant, segment))
+    return dict(segments)
 
 
 def _listed(value: Any) -> list[Any]:

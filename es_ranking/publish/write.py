@@ -1,5 +1,7 @@
 """Streams documents into a generation that is being written: batches, retries of what may be retried, a ledger.
 
+While the engine takes one batch the next is made: two are held at a time.
+
 Every document has its id, so writing it twice is writing it once: a batch whose answer was lost, a retried Spark task
 and a whole re-run all end in the same index.
 """
@@ -9,9 +11,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
+
+import orjson
 
 from es_ranking.engine.contract import BulkAction, Engine
 from es_ranking.engine.errors import EngineBusy, EngineUnreachable, RequestTooLarge
@@ -67,7 +72,7 @@ def write_documents(
     settings: PublishSettings,
     sleep: Callable[[float], None] = time.sleep,
 ) -> WriteReport:
-    """Writes (id, document) pairs in batches; memory holds one batch.
+    """Writes (id, document) pairs in batches; memory holds two: one is made while the one before is sent.
 
     Args:
         target: the private alias of a generation being written: never an index name, see `generation`.
@@ -78,8 +83,14 @@ def write_documents(
     """
     report = WriteReport()
     began = time.perf_counter()
-    for batch in _batches(target, documents, settings):
-        _write_batch(engine, batch, report, settings, sleep)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulk") as sender:
+        sent: Future[None] | None = None
+        for batch in _batches(target, documents, settings):
+            if sent is not None:
+                sent.result()
+            sent = sender.submit(_write_batch, engine, batch, report, settings, sleep)
+        if sent is not None:
+            sent.result()
     report.seconds = time.perf_counter() - began
     return report
 
@@ -88,7 +99,7 @@ def _batches(target: str, documents: Documents, settings: PublishSettings) -> It
     batch: list[BulkAction] = []
     size, largest = 0, settings.batch_megabytes * 1e6
     for doc_id, document in documents:
-        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        body = _encoded(document)
         if batch and (len(batch) >= settings.batch_documents or size + len(body) > largest):
             yield batch
             batch, size = [], 0
@@ -96,6 +107,14 @@ def _batches(target: str, documents: Documents, settings: PublishSettings) -> It
         size += len(body)
     if batch:
         yield batch
+
+
+def _encoded(document: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        # half a character of a broken text: the rest of the text is worth keeping
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _write_batch(

@@ -73,6 +73,11 @@ class Asked:
         query = {"bool": {"must": [self.chosen.get("query", {"match_all": {}})], "filter": [clause]}}
         return replace(self, chosen={**self.spec, "query": query, "track_total_hits": False})
 
+    def after(self, last: Sequence[Any], *, counted: bool) -> Asked:
+        """The hits of the same list behind one with these sort values; counted over is the whole list, or nothing."""
+        chosen = self.chosen if counted else {**self.spec, "track_total_hits": False}
+        return replace(self, chosen={**chosen, "search_after": list(last)})
+
     def body(self, sort: Sequence[Body], *, start: int, size: int) -> Body:
         """The caller's own body with another sort and window."""
         return {**self.chosen, **self.shown, "sort": list(sort), "from": start, "size": size}

@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from es_ranking.engine.contract import Engine
+from es_ranking.query.body import Asked, Body
 from es_ranking.query.prepare import Ready
+from es_ranking.query.steps import Steps
 from es_ranking.scripts.sorts import boosts_sort, field_sort
 from es_ranking.scripts.store import ensure_scripts
 from es_ranking.twiddlers.contract import Facts, Hit, Strand, Twiddler
 from es_ranking.twiddlers.pins import PinsSettings
-from es_ranking.twiddlers.planner import Plan, Planner
+from es_ranking.twiddlers.planner import Plan, Planner, Planning
 from es_ranking.twiddlers.settings import Surface
 from segments.errors import RankingError, UsageError
+
+_NO_FIELDS: dict[str, Any] = {}
 
 
 class GenerationSwitched(RankingError):
@@ -27,6 +31,7 @@ class Reading:
 
     plan: Plan
     response: dict[str, Any]
+    kept: Kept
     raw: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: int = 0
 
@@ -51,7 +56,7 @@ class Built:
     unshown: tuple[str, ...]
 
 
-def twiddlers_of(engine: Engine, ready: Ready, surface: Surface) -> Built:
+def twiddlers_of(ready: Ready, surface: Surface) -> Steps[Built]:
     """Builds the twiddlers of a request; what does nothing for this user and query is left out."""
     pins = next((one for one in ready.settings if isinstance(one, PinsSettings)), None)
     pinned: dict[str, Hit] = {}
@@ -59,10 +64,10 @@ def twiddlers_of(engine: Engine, ready: Ready, surface: Surface) -> Built:
     if pins is not None:
         items = [pin.item for pin in pins.pins]
         sort = field_sort(ready.served.field, surface.item_field)
-        attributes = attributes_of(ready)
-        answer = engine.search(ready.target, ready.asked.pins_body(sort, surface.item_field, items, attributes))
+        body = ready.asked.pins_body(sort, surface.item_field, items, attributes_of(ready))
+        (answer,) = yield [(ready.target, body)]
         check_generation(ready, answer)
-        pinned = {hit.item_id: hit for hit in (hit_of(raw, attributes) for raw in answer["hits"]["hits"])}
+        pinned = {hit.item_id: hit for hit in map(hit_of, answer["hits"]["hits"])}
         missing = [pin for pin in pins.pins if pin.item not in pinned]
         unshown = tuple(
             f"{pin.campaign or surface.name}: pin of {pin.item} at {pin.slot}: does not match the query"
@@ -72,11 +77,67 @@ def twiddlers_of(engine: Engine, ready: Ready, surface: Surface) -> Built:
     return Built([one for one in built if not one.idle], int(pins is not None), unshown)
 
 
-def read_plan(engine: Engine, ready: Ready, surface: Surface, planner: Planner, *, whole: bool) -> Reading:
-    """Reads until the planner knows every place up to the end of the page.
+@dataclass
+class Window:
+    """The first hits of a list, read piece by piece."""
+
+    asked: Asked
+    read: int = 0
+    missing: int = 0
+    last: list[Any] | None = None
+    ended: bool = False
+
+    def body(self, sort: Sequence[Body], attributes: Sequence[str], *, size: int, whole: bool, counted: bool) -> Body:
+        """Asks for what lacks of the first `size` hits."""
+        asked = self.asked if self.last is None else self.asked.after(self.last, counted=counted)
+        make = asked.whole_body if whole else asked.plan_body
+        self.missing = 1 if self.ended else max(1, size - self.read)
+        return make(sort, attributes, size=self.missing)
+
+    def take(self, raw: Sequence[dict[str, Any]]) -> None:
+        """What came of it."""
+        self.read += len(raw)
+        self.last = raw[-1]["sort"] if raw else self.last
+        self.ended = len(raw) < self.missing
+
+
+@dataclass
+class Kept:
+    """A list that was read and planned so far, for its next page.
+
+    Args:
+        windows: of the whole list, then of the boosts' strands.
+        without: the stores that it goes without.
+    """
+
+    planning: Planning
+    windows: list[Window]
+    without: tuple[str, ...]
+
+    @classmethod
+    def begin(cls, planner: Planner, ready: Ready, surface: Surface) -> Kept:
+        """Nothing is read yet."""
+        strands = [] if planner.boosts is None else planner.boosts.strands(surface.item_field)
+        windows = [Window(ready.asked), *(Window(ready.asked.strand(one)) for one in strands)]
+        return cls(planner.begin(), windows, ready.without)
+
+
+def read_plan(
+    engine: Engine,
+    ready: Ready,
+    surface: Surface,
+    planner: Planner,
+    *,
+    whole: bool,
+    start: int,
+    kept: Kept | None = None,
+) -> Steps[Reading]:
+    """Reads until the planner knows every place of the page, or from the first to its end.
 
     Args:
         whole: also ask for the caller's own fields (plan and fetch in one).
+        start: the first place to plan; places before it are needed no more.
+        kept: what the page before has read and planned.
 
     Raises:
         UsageError: the page lies deeper than the engine's window.
@@ -90,28 +151,37 @@ def read_plan(engine: Engine, ready: Ready, surface: Surface, planner: Planner, 
         ensure_scripts(engine)
         boosted, _, tie = boosts_sort(ready.served.field, surface.item_field, planner.boosts.boosts)
         sort, planner = [boosted, tie], planner.without_boosts()
-    parts = [] if planner.boosts is None else [asked.strand(one) for one in planner.boosts.strands(surface.item_field)]
     attributes = attributes_of(ready)
     size = min(planner.window(wanted), surface.max_window)
+    response: dict[str, Any] = {}
+    by_item: dict[str, dict[str, Any]] = {}
     requests = 0
     while True:
-        make = asked.whole_body if whole else asked.plan_body
-        bodies = [make(sort, attributes, size=size), *(part.plan_body(sort, attributes, size=size) for part in parts)]
-        if parts:
-            response, *others = engine.msearch([(ready.target, body) for body in bodies])
-        else:
-            response, others = engine.search(ready.target, bodies[0]), []
+        if kept is None or (asked.in_one and requests):
+            # groups and nearest vectors cannot be gone on with: they are read anew, more of them
+            kept = Kept.begin(planner, ready, surface)
+        main, *strands = kept.windows
+        # the first request counts what the caller wants counted, even where all hits are known
+        open_ones = [one for one in kept.windows if (one is main and not requests) or not one.ended]
+        found = yield [
+            (ready.target, one.body(sort, attributes, size=size, whole=whole and one is main, counted=not requests))
+            for one in open_ones
+        ]
         requests += 1
-        for answer in (response, *others):
+        came: dict[int, list[dict[str, Any]]] = {}
+        for one, answer in zip(open_ones, found, strict=True):
             check_generation(ready, answer)
-        raw = response["hits"]["hits"]
-        hits = [hit_of(one, attributes) for one in raw]
-        found = [[hit_of(one, attributes) for one in answer["hits"]["hits"]] for answer in others]
-        strands = [Strand(strand, ended=len(strand) < size) for strand in found]
-        plan = planner.plan(hits, wanted, ended=len(raw) < size, strands=strands)
+            came[id(one)] = answer["hits"]["hits"]
+            one.take(came[id(one)])
+        response = response or found[0]
+        raw = came.get(id(main), [])
+        hits = [hit_of(one) for one in raw]
+        by_item |= {hit.item_id: one for hit, one in zip(hits, raw, strict=True)}
+        told = [Strand([hit_of(one) for one in came.get(id(part), [])], part.ended) for part in strands]
+        kept.planning.feed(hits, wanted, ended=main.ended, strands=told)
+        plan = kept.planning.plan(start, wanted)
         if not plan.needs:
-            by_item = {hit.item_id: one for hit, one in zip(hits, raw, strict=True)}
-            return Reading(plan, response, by_item, requests)
+            return Reading(plan, response, kept, by_item, requests)
         if size >= surface.max_window:
             raise UsageError(
                 f"page too deep: its plan needs more than the first {surface.max_window} hits",
@@ -121,15 +191,10 @@ def read_plan(engine: Engine, ready: Ready, surface: Surface, planner: Planner, 
         size = min(plan.needs, surface.max_window)
 
 
-def hit_of(raw: Mapping[str, Any], attributes: Sequence[str]) -> Hit:
+def hit_of(raw: Mapping[str, Any]) -> Hit:
     """A hit sorted by `field_sort`: its score and item id are the sort values."""
     score, item = raw["sort"][:2]
-    values = raw.get("fields", {})
-    return Hit(
-        item,
-        score if isinstance(score, int | float) else None,
-        {name: tuple(values[name]) for name in attributes if name in values},
-    )
+    return Hit(item, score if isinstance(score, int | float) else None, raw.get("fields", _NO_FIELDS))
 
 
 def check_generation(ready: Ready, response: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from es_ranking.twiddlers.downrank import WINDOW_DAYS, DownrankSettings, penalti
 from es_ranking.twiddlers.personal import PersonalSettings
 from es_ranking.twiddlers.registry import TwiddlerSettings, chosen
 from es_ranking.twiddlers.scripted import ScriptedSettings
-from es_ranking.twiddlers.settings import Surface
+from es_ranking.twiddlers.settings import PLAIN, Surface
 from segments.errors import UsageError
 
 ACTIONS, TASTES = "actions_unavailable", "tastes_unavailable"
@@ -26,19 +26,19 @@ ACTIONS, TASTES = "actions_unavailable", "tastes_unavailable"
 
 @dataclass(frozen=True)
 class Request:
-    """One request, as the caller put it."""
+    """One request, as the caller put it; `recommended` says what the fields mean."""
 
     index: str
     body: Mapping[str, Any]
-    user: str | None
-    segment: str | None
-    variant: str | None
-    at: datetime | None
-    surface: Surface
-    twiddlers: Collection[str] | None
-    cursor: str | None
-    now: datetime
-    key: bytes | None
+    user: str | None = None
+    segment: str | None = None
+    variant: str | None = None
+    at: datetime | None = None
+    surface: Surface = PLAIN
+    twiddlers: Collection[str] | None = None
+    cursor: str | None = None
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    key: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _filtered(
     left_out = [
         item
         for one in settings
-        if isinstance(one, DownrankSettings)
+        if isinstance(one, DownrankSettings) and any(degree.exclude for degree in one.actions.values())
         for item, penalty in penalties(counts, one).items()
         if penalty.excluded
     ]

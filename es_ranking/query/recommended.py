@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
-from weakref import WeakKeyDictionary
 
 from es_ranking.actions.contract import ActionStore
 from es_ranking.engine.contract import Engine
-from es_ranking.engine.errors import EngineRejected, IndexMissing
-from es_ranking.policy.live import NOTHING, UNAVAILABLE, GivenPolicy, Policies
-from es_ranking.query.audience import Audience, Served
+from es_ranking.policy.live import Policies
+from es_ranking.query.audience import Served
 from es_ranking.query.body import Body
-from es_ranking.query.exposures import ExposureLog, exposures_of, propensities
-from es_ranking.query.page import Page, PageHit
+from es_ranking.query.exposures import ExposureLog
+from es_ranking.query.page import Page
 from es_ranking.query.planning import GenerationSwitched, twiddlers_of
-from es_ranking.query.prepare import Ready, Request, Stores, next_cursor, prepare
-from es_ranking.query.ways import Run, run, sorting
+from es_ranking.query.prepare import Request, Stores, prepare
+from es_ranking.query.running import audience_of, page_of, run_request
+from es_ranking.query.steps import drive
+from es_ranking.query.ways import sorting
 from es_ranking.tastes.contract import TasteStore
 from es_ranking.twiddlers.settings import PLAIN, Surface
-from segments.errors import RankingError
-
-log = logging.getLogger(__name__)
-CURSOR_LIFETIME = timedelta(hours=1)
-_TRIES = 3
-_audiences: WeakKeyDictionary[Engine, Audience] = WeakKeyDictionary()
 
 
 def recommended(
@@ -86,51 +78,8 @@ def recommended(
     """
     clock = now or datetime.now(UTC)
     request = Request(index, body, user, segment, variant, at, surface, twiddlers, cursor, clock, key)
-    ready, done = _run(engine, request, Stores(actions, tastes, policies), way)
-    hits = tuple(
-        PageHit(
-            item=entry.hit.item_id,
-            place=ready.asked.start + offset + 1,
-            hit=raw,
-            places=dict(entry.places),
-            moves=tuple(entry.moves()) if explain else (),
-        )
-        for offset, (entry, raw) in enumerate(zip(done.entries, done.raw, strict=True))
-    )
-    flags = list(ready.flags)
-    if exposures is not None and hits:
-        try:
-            by_item = propensities(engine, ready.served, [hit.item for hit in hits])
-            shown = exposures_of(
-                hits, ready.served, by_item, ts=clock, request_id=request_id or uuid4().hex, user=user,
-                surface=surface.name,
-            )  # fmt: skip
-            exposures.write(shown)
-        except RankingError as error:
-            log.warning("exposures are lost: %s", error)
-            flags.append("exposures_lost")
-    following = None
-    if hits and not done.ended:
-        # places, not hits: one that was deleted between plan and fetch must not shift the next page
-        shown_to = next_cursor(ready, ready.asked.size, now=clock, lifetime=CURSOR_LIFETIME)
-        following = shown_to.seal(key)
-    return Page(
-        hits=hits,
-        response=done.response,
-        index=ready.served.index,
-        generation=ready.served.generation,
-        segment=ready.served.segment,
-        variant=ready.served.variant,
-        as_of=ready.as_of,
-        certificate=done.certificate,
-        way=done.way,
-        flags=tuple(flags),
-        cursor=following,
-        requests=done.requests,
-        policy=ready.policy,
-        campaigns=ready.wanted.campaigns,
-        overruled=ready.wanted.overruled + done.unshown,
-    )
+    steps = run_request(engine, request, Stores(actions, tastes, policies), way)
+    return page_of(engine, drive(engine, steps), explain=explain, exposures=exposures, request_id=request_id)
 
 
 @dataclass(frozen=True)
@@ -168,12 +117,12 @@ def rewrite(
         UsageError, IndexMissing, Refused, EngineUnreachable: as `recommended`.
     """
     request = Request(index, body, user, segment, variant, at, surface, twiddlers, None, datetime.now(UTC), None)
-    audience = _audience(engine)
+    audience = audience_of(engine)
     for last in (False, False, True):
         ready = prepare(request, audience, Stores(actions, tastes, policies))
         try:
-            found = twiddlers_of(engine, ready, surface).twiddlers
-            by = sorting(engine, ready, surface, found)
+            found = drive(engine, twiddlers_of(ready, surface)).twiddlers
+            by = drive(engine, sorting(engine, ready, surface, found))
         except GenerationSwitched:
             audience.forget(index)
             if last:
@@ -182,38 +131,3 @@ def rewrite(
         whole = ready.asked.body(by.sort, start=ready.asked.start, size=ready.asked.size)
         return Rewritten(ready.served.index, whole, ready.served, by.certificate, ready.flags)
     raise AssertionError("unreachable")
-
-
-def _run(engine: Engine, request: Request, stores: Stores, way: str) -> tuple[Ready, Run]:
-    """Runs, again when the generation is switched meanwhile, from the start when a cursor's generation is gone."""
-    audience = _audience(engine)
-    restarted: tuple[str, ...] = ()
-    campaigns: tuple[str, ...] = ()
-    for attempt in range(_TRIES):
-        try:
-            ready = prepare(request, audience, stores)
-            ready = replace(ready, flags=restarted + ready.flags)
-            campaigns = ready.wanted.campaigns
-            return ready, run(engine, ready, request.surface, way)
-        except GenerationSwitched:
-            audience.forget(request.index)
-            if attempt == _TRIES - 1:
-                raise
-        except IndexMissing:
-            if request.cursor is not None:
-                # the generation was retired in mid-paging: the old sequence cannot be continued, only begun anew
-                request, restarted = replace(request, cursor=None), ("restarted",)
-            elif attempt == _TRIES - 1 or not audience.knows(request.index):
-                raise
-            audience.forget(request.index)
-        except EngineRejected as error:
-            if not campaigns or attempt == _TRIES - 1:
-                raise
-            # a field that has gone, a script that may not be put: the policy is given up, not the search
-            log.warning("the engine refuses the query with its policy: %s", error)
-            stores = replace(stores, policies=GivenPolicy(NOTHING, UNAVAILABLE))
-    raise AssertionError("unreachable")
-
-
-def _audience(engine: Engine) -> Audience:
-    return _audiences.setdefault(engine, Audience(engine))

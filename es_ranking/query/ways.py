@@ -16,8 +16,9 @@ from typing import Any
 
 from es_ranking.engine.contract import Engine
 from es_ranking.query.body import Body
-from es_ranking.query.planning import Reading, attributes_of, check_generation, read_plan, twiddlers_of
+from es_ranking.query.planning import Kept, Reading, attributes_of, check_generation, read_plan, twiddlers_of
 from es_ranking.query.prepare import Ready
+from es_ranking.query.steps import Steps
 from es_ranking.scripts.sorts import boosts_sort, downrank_sort, field_sort, interval_sort
 from es_ranking.scripts.store import ensure_scripts
 from es_ranking.twiddlers.boosts import Boosts
@@ -34,7 +35,12 @@ WAYS = ("auto", "at_once", "plan_then_fetch", "script")
 
 @dataclass(frozen=True)
 class Run:
-    """What a way gives back: the page's entries with their hits, in order; `unshown`: pins that do not match."""
+    """What a way gives back: the page's entries with their hits, in order.
+
+    Args:
+        unshown: pins that do not match.
+        kept: what was read and planned, for the next page.
+    """
 
     entries: Sequence[Entry]
     raw: Sequence[dict[str, Any]]
@@ -44,32 +50,33 @@ class Run:
     ended: bool
     requests: int
     unshown: tuple[str, ...] = ()
+    kept: Kept | None = None
 
 
-def run(engine: Engine, ready: Ready, surface: Surface, way: str) -> Run:
-    """Runs a prepared request.
+def run(engine: Engine, ready: Ready, surface: Surface, way: str, kept: Kept | None = None) -> Steps[Run]:
+    """Runs a prepared request; `kept` is what its page before has read and planned.
 
     Raises:
         UsageError: no such way, or it cannot carry this query.
     """
     if way not in WAYS:
         raise UsageError.unknown("way", way, WAYS)
-    built = twiddlers_of(engine, ready, surface)
+    built = yield from twiddlers_of(ready, surface)
     twiddlers = built.twiddlers
     if not twiddlers or ready.asked.size == 0:
-        done = _field(engine, ready, surface)
+        done = yield from _field(ready, surface)
     elif way == "script":
-        done = _script(engine, ready, surface, twiddlers)
+        done = yield from _script(engine, ready, surface, twiddlers)
     else:
         planner = Planner(twiddlers)
         window = planner.window(ready.asked.start + ready.asked.size)
         in_one = way == "at_once" or ready.asked.in_one or (way == "auto" and window <= surface.at_once)
-        if in_one and way != "plan_then_fetch":
-            done = _at_once(engine, ready, surface, planner)
+        if in_one and kept is None and way != "plan_then_fetch":
+            done = yield from _at_once(engine, ready, surface, planner)
         elif ready.asked.in_one:
             raise UsageError("collapse and knn cannot be planned and fetched apart", hint="way: at_once")
         else:
-            done = _plan_then_fetch(engine, ready, surface, planner)
+            done = yield from _plan_then_fetch(engine, ready, surface, planner, kept)
     return replace(done, requests=done.requests + built.requests, unshown=built.unshown)
 
 
@@ -82,7 +89,7 @@ class Sorting:
     reading: Reading | None = None
 
 
-def sorting(engine: Engine, ready: Ready, surface: Surface, twiddlers: Sequence[Twiddler]) -> Sorting:
+def sorting(engine: Engine, ready: Ready, surface: Surface, twiddlers: Sequence[Twiddler]) -> Steps[Sorting]:
     """By the field, by the downrank script, or by planned positions: the cheapest that is exact."""
     field, item_field = ready.served.field, surface.item_field
     if not twiddlers:
@@ -93,7 +100,7 @@ def sorting(engine: Engine, ready: Ready, surface: Surface, twiddlers: Sequence[
     factors = _factors(twiddlers)
     if factors is not None:
         return Sorting(downrank_sort(field, item_field, factors))
-    reading = read_plan(engine, ready, surface, Planner(twiddlers), whole=False)
+    reading = yield from read_plan(engine, ready, surface, Planner(twiddlers), whole=False, start=0)
     positions = {entry.hit.item_id: place for place, entry in enumerate(reading.plan.order)}
     return Sorting(interval_sort(field, item_field, positions), reading.plan.certificate, reading)
 
@@ -108,46 +115,48 @@ def _factors(twiddlers: Sequence[Twiddler]) -> dict[str, float] | None:
     return {item: penalty.factor for item, penalty in by_item.items()}
 
 
-def _field(engine: Engine, ready: Ready, surface: Surface) -> Run:
+def _field(ready: Ready, surface: Surface) -> Steps[Run]:
     asked = ready.asked
     sort = field_sort(ready.served.field, surface.item_field)
-    response = engine.search(ready.target, asked.body(sort, start=asked.start, size=asked.size))
+    (response,) = yield [(ready.target, asked.body(sort, start=asked.start, size=asked.size))]
     check_generation(ready, response)
     raw = response["hits"]["hits"]
     return Run(_entries(raw, asked.start), raw, response, "field", "exact", len(raw) < asked.size, 1)
 
 
-def _at_once(engine: Engine, ready: Ready, surface: Surface, planner: Planner) -> Run:
-    reading = read_plan(engine, ready, surface, planner, whole=True)
-    entries = reading.plan.order[ready.asked.start :]
+def _at_once(engine: Engine, ready: Ready, surface: Surface, planner: Planner) -> Steps[Run]:
+    reading = yield from read_plan(engine, ready, surface, planner, whole=True, start=ready.asked.start)
+    entries = reading.plan.order
     own = ready.asked.doc_values()
     extra = [name for name in attributes_of(ready) if name not in own and not ready.asked.shown.get("fields")]
     raw = {item: _without(hit, extra) for item, hit in reading.raw.items()}
     # a pin may stand further down than the window
     far = [entry for entry in entries if entry.hit.item_id not in raw]
     if far:
-        raw |= _fetched(engine, ready, surface, far)
+        raw |= yield from _fetched(ready, surface, far)
         reading.requests += 1
     there = [entry for entry in entries if entry.hit.item_id in raw]
     return _planned(reading, there, [raw[entry.hit.item_id] for entry in there], "at_once")
 
 
-def _plan_then_fetch(engine: Engine, ready: Ready, surface: Surface, planner: Planner) -> Run:
-    reading = read_plan(engine, ready, surface, planner, whole=False)
-    entries = reading.plan.order[ready.asked.start :]
-    raw = _fetched(engine, ready, surface, entries) if entries else {}
+def _plan_then_fetch(engine: Engine, ready: Ready, surface: Surface, planner: Planner, kept: Kept | None) -> Steps[Run]:
+    start = ready.asked.start
+    reading = yield from read_plan(engine, ready, surface, planner, whole=False, start=start, kept=kept)
+    entries = reading.plan.order
+    raw = (yield from _fetched(ready, surface, entries)) if entries else {}
     reading.requests += bool(entries)
     # an item deleted between plan and fetch is gone; everything else keeps its place
     there = [entry for entry in entries if entry.hit.item_id in raw]
     return _planned(reading, there, [raw[entry.hit.item_id] for entry in there], "plan_then_fetch")
 
 
-def _fetched(engine: Engine, ready: Ready, surface: Surface, entries: Sequence[Entry]) -> dict[str, dict[str, Any]]:
+def _fetched(ready: Ready, surface: Surface, entries: Sequence[Entry]) -> Steps[dict[str, dict[str, Any]]]:
     """Item → its hit with the caller's fields, and the sort values of the base order."""
     scores = {entry.hit.item_id: entry.hit.score for entry in entries}
     body = ready.asked.fetch_body(surface.item_field, list(scores))
+    (answer,) = yield [(ready.served.index, body)]
     found = {}
-    for hit in engine.search(ready.served.index, body)["hits"]["hits"]:
+    for hit in answer["hits"]["hits"]:
         item = hit["sort"][0]
         score = scores[item]
         found[item] = hit | {"sort": [UNRANKED if score is None else score, item]}
@@ -157,13 +166,13 @@ def _fetched(engine: Engine, ready: Ready, surface: Surface, entries: Sequence[E
 def _planned(reading: Reading, entries: Sequence[Entry], raw: list[dict[str, Any]], way: str) -> Run:
     response = {**reading.response, "hits": {**reading.response["hits"], "hits": raw}}
     plan = reading.plan
-    return Run(entries, raw, response, way, plan.certificate, plan.ended, reading.requests)
+    return Run(entries, raw, response, way, plan.certificate, plan.ended, reading.requests, kept=reading.kept)
 
 
-def _script(engine: Engine, ready: Ready, surface: Surface, twiddlers: Sequence[Twiddler]) -> Run:
+def _script(engine: Engine, ready: Ready, surface: Surface, twiddlers: Sequence[Twiddler]) -> Steps[Run]:
     asked = ready.asked
-    by = sorting(engine, ready, surface, twiddlers)
-    response = engine.search(ready.served.index, asked.body(by.sort, start=asked.start, size=asked.size))
+    by = yield from sorting(engine, ready, surface, twiddlers)
+    (response,) = yield [(ready.served.index, asked.body(by.sort, start=asked.start, size=asked.size))]
     check_generation(ready, response)
     raw = response["hits"]["hits"]
     # the last two sort values are score and item id, whichever script stands before them

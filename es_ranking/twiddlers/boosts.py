@@ -11,11 +11,13 @@ strand, times the factor; one of no such rule below the last hit of the window.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from heapq import heappop, heappush
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from es_ranking.twiddlers.contract import Configured, Entry, Facts, Hit, Stream
+from es_ranking.twiddlers.contract import Configured, Entry, Facts, Hit, Piece
 from es_ranking.twiddlers.selection import Selection
 
 MOST_RAISING = 10
@@ -51,7 +53,7 @@ def boosted_score(score: float, factor: float) -> float:
 
 
 class Boosts:
-    """Applies the rules to a stream and its strands."""
+    """Applies the rules to a list and its strands."""
 
     stage: ClassVar[str] = "boosts"
 
@@ -74,37 +76,66 @@ class Boosts:
     def reach(self, wanted: int) -> int:
         return wanted
 
-    def rearrange(self, stream: Stream, wanted: int) -> Stream:
-        entries = {entry.hit.item_id: entry for entry in stream.entries}
-        borders = [] if stream.ended else self._borders(stream)
-        if borders is None:
-            return Stream([], False, stream.slots, stream.relaxed)
-        for strand in stream.strands:
+    def begin(self) -> _Boosting:
+        return _Boosting(self.boosts)
+
+
+class _Boosting:
+    """One list and its strands, merged by boosted scores."""
+
+    def __init__(self, boosts: Sequence[Boost]) -> None:
+        self.boosts = boosts
+        self.raising = sum(boost.factor > 1.0 for boost in boosts)
+        self.entries: dict[str, Entry] = {}
+        self.waiting: list[tuple[Key, Entry]] = []
+        # below which keys unread hits of the list and of each strand stand; None: nothing was read of it yet
+        self.border: Key | None = None
+        self.borders: dict[int, Key | None] = {}
+        self.turns = 0
+
+    def feed(self, piece: Piece, wanted: int) -> Piece:
+        for entry in piece.entries:
+            self._take(entry)
+        if piece.entries:
+            last = piece.entries[-1].hit
+            self.border = (last.score is None, -(last.score or 0.0), _base(last))
+        for place, strand in enumerate(piece.strands):
             for hit in strand.hits:
-                entries.setdefault(hit.item_id, Entry(hit, hit.score))
-        keyed = sorted(((self._key(entry.hit), entry) for entry in entries.values()), key=lambda pair: pair[0])
-        border = min(borders, default=None)
-        kept = [entry for key, entry in keyed if border is None or key <= border]
-        for turn, entry in enumerate(kept):
+                self._take(Entry(hit, hit.score))
+            if strand.ended:
+                self.borders.pop(place, None)
+            elif strand.hits:
+                self.borders[place] = self._key(strand.hits[-1])
+            else:
+                self.borders.setdefault(place, None)
+        return replace(piece, entries=self._settled(piece), strands=())
+
+    def _take(self, entry: Entry) -> None:
+        known = self.entries.setdefault(entry.hit.item_id, entry)
+        if known is entry:
+            heappush(self.waiting, (self._key(entry.hit), entry))
+        else:
+            # a strand had it before: its place in the base order is known only now
+            known.places = entry.places | known.places
+
+    def _settled(self, piece: Piece) -> list[Entry]:
+        borders = [self.border, *self.borders.values()]
+        known = len(piece.strands) == self.raising and all(border is not None for border in borders)
+        if not (known or piece.ended):
+            return []
+        least = min((border for border in borders if border is not None), default=None)
+        settled = []
+        while self.waiting and (piece.ended or least is None or self.waiting[0][0] <= least):
+            entry = heappop(self.waiting)[1]
             boost = self._of(entry.hit)
             if boost is not None and entry.score is not None:
                 entry.score = boosted_score(entry.score, boost.factor)
                 by = f" by {boost.campaign}" if boost.campaign else ""
-                entry.reasons[self.stage] = f"score x {boost.factor:g}{by}"
-            entry.turn = turn
-        return Stream(kept, stream.ended, stream.slots, stream.relaxed)
-
-    def _borders(self, stream: Stream) -> list[Key] | None:
-        """Below which keys unread hits stand; None where nothing is known of them yet."""
-        open_strands = [strand for strand in stream.strands if not strand.ended]
-        if (
-            not stream.entries
-            or len(stream.strands) < sum(boost.factor > 1.0 for boost in self.boosts)
-            or not all(s.hits for s in open_strands)
-        ):
-            return None
-        last = stream.entries[-1].hit
-        return [(last.score is None, -(last.score or 0.0), _base(last)), *(self._key(s.hits[-1]) for s in open_strands)]
+                entry.reasons[Boosts.stage] = f"score x {boost.factor:g}{by}"
+            entry.turn = self.turns
+            self.turns += 1
+            settled.append(entry)
+        return settled
 
     def _key(self, hit: Hit) -> Key:
         boost = self._of(hit)

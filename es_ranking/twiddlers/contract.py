@@ -1,8 +1,8 @@
 """What a twiddler is given, what it gives back, and the fixed order of stages.
 
-A twiddler sees the first hits of a ranked list and gives back the part of its own order that no later hit can change
-(the *settled* prefix). So stages compose, any window of hits gives the same sequence, and the planner can tell
-exactly when it has read enough.
+A twiddler is fed a ranked list piece by piece, and gives back its own order as far as no later hit can change it (what
+is *settled*). So stages compose, pieces of any length give the same sequence, the planner can tell exactly when it has
+read enough, and a list can be gone on with where it was left.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from segments.config import Settings
 if TYPE_CHECKING:
     from es_ranking.tastes.contract import Taste
 
+Key = tuple[bool, float, int, str]
 Value = str | int | float | bool
 """A value of an attribute, as the engine's doc values give it."""
 
@@ -35,7 +36,7 @@ class Hit:
 
     item_id: str
     score: float | None
-    attributes: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    attributes: Mapping[str, Sequence[Value]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Entry:
     turn: int = 0
 
     @property
-    def key(self) -> tuple[bool, float, int, str]:
+    def key(self) -> Key:
         """Sorts as the engine does: score descending, unranked last, ties by item id."""
         return (self.score is None, -(self.score or 0.0), self.turn, self.hit.item_id)
 
@@ -88,10 +89,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Strand:
-    """The first hits of a part of the list, in base order: those that one boost raises.
+    """Hits of a part of the list, in base order: those that one boost raises.
 
     Args:
-        hits: as many as were read of the whole list, or all there are.
+        hits: the next ones; in all as many as were read of the whole list, or all there are.
         ended: no hit of this part follows.
     """
 
@@ -100,33 +101,22 @@ class Strand:
 
 
 @dataclass(slots=True)
-class Stream:
-    """A settled prefix of a list.
+class Piece:
+    """The next hits of a list: what follows what came before, in order.
 
     Args:
         entries: in order.
         ended: no hit follows these.
-        slots: places (counted from 0) that pins have reserved; their items are not among `entries`.
-        relaxed: limits given up so far, one for each limit dropped at a place.
+        slots: places (counted from 0) that pins have reserved; their items are not among the entries of any piece.
+        relaxed: places at which limits were given up, one for each limit dropped.
         strands: of the boosts that raise, in their order; until the stage of boosts.
     """
 
     entries: list[Entry]
     ended: bool
-    slots: dict[int, Entry] = field(default_factory=dict)
-    relaxed: int = 0
+    slots: Mapping[int, Entry] = field(default_factory=dict)
+    relaxed: list[int] = field(default_factory=list)
     strands: Sequence[Strand] = ()
-
-    def mark(self, stage: str) -> None:
-        """Writes down every entry's place after a stage, the reserved slots counted in."""
-        place = 0
-        for entry in self.entries:
-            while place in self.slots:
-                place += 1
-            entry.places[stage] = place + 1
-            place += 1
-        for slot, entry in self.slots.items():
-            entry.places[stage] = slot + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +142,21 @@ class Configured(Settings):
         return ()
 
 
+class Stage(Protocol):
+    """A twiddler at work on one list."""
+
+    def feed(self, piece: Piece, wanted: int) -> Piece:
+        """Takes the next hits of its input and gives the next hits of its output: those no later hit can change.
+
+        Args:
+            piece: may be empty, where nothing new is known but more is wanted.
+            wanted: hits of its output, from the first on, after which it may stop until it is asked for more.
+        """
+        ...
+
+
 class Twiddler(Protocol):
-    """Rearranges a settled prefix into another one."""
+    """Rearranges a list as it is read."""
 
     stage: ClassVar[str]
 
@@ -163,9 +166,9 @@ class Twiddler(Protocol):
         ...
 
     def reach(self, wanted: int) -> int:
-        """How many hits of its input give `wanted` hits of its output, when nothing is demoted."""
+        """How many hits of its input to read first for `wanted` hits of its output. A guess: no order depends on it."""
         ...
 
-    def rearrange(self, stream: Stream, wanted: int) -> Stream:
-        """The first places of the new order that no unread hit can change (it may stop after `wanted`)."""
+    def begin(self) -> Stage:
+        """For one list, from its first hit on."""
         ...

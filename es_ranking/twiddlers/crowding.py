@@ -7,6 +7,7 @@ of the n; what cannot be kept within the look-ahead is given up and counted, as 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -103,5 +104,5 @@ class _Share:
         for value, many in over.items():
             self.counted[value] = max(self.counted[value], many)
 
-    def _values(self, entry: Entry) -> tuple[Value, ...]:
+    def _values(self, entry: Entry) -> Sequence[Value]:
         return entry.hit.attributes.get(self.crowd.attribute, ())

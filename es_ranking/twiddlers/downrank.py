@@ -17,12 +17,13 @@ lowers, so one stream is enough: a hit that was not read cannot pass one that wa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from es_ranking.twiddlers.contract import Configured, Entry, Facts, Stream
+from es_ranking.twiddlers.contract import Configured, Entry, Facts, Key, Piece
 from segments.config import Settings
 
 WINDOW_DAYS = 28.0
@@ -76,8 +77,13 @@ def penalties(counts: Mapping[str, Mapping[str, int]], settings: DownrankSetting
     0.25
     """
     found = {}
+    # most items have the same few counts: one view, two views
+    known: dict[tuple[tuple[str, int], ...], Penalty | None] = {}
     for item, by_kind in counts.items():
-        penalty = _penalty(by_kind, settings)
+        same = tuple(by_kind.items())
+        if same not in known:
+            known[same] = _penalty(by_kind, settings)
+        penalty = known[same]
         if penalty is not None:
             found[item] = penalty
     return found
@@ -112,7 +118,7 @@ def demoted_score(score: float, factor: float) -> float:
 
 
 class Downrank:
-    """Applies penalties to a stream."""
+    """Applies penalties to a list."""
 
     stage: ClassVar[str] = "downrank"
 
@@ -124,50 +130,76 @@ class Downrank:
         return not self.by_item
 
     def reach(self, wanted: int) -> int:
-        return wanted
+        # of the first places of a list the user knows some, seldom more than a fifth
+        return wanted + min(len(self.by_item), wanted // 4)
 
-    def rearrange(self, stream: Stream, wanted: int) -> Stream:
-        entries, ended = stream.entries, stream.ended
-        border = entries[-1].key if entries else None
-        kept = [entry for entry in entries if not self._of(entry).excluded]
-        for entry in kept:
-            penalty = self._of(entry)
-            if penalty.reason:
-                entry.reasons[self.stage] = penalty.reason
-            if entry.score is not None:
-                entry.score = demoted_score(entry.score, penalty.factor)
-        kept.sort(key=lambda entry: entry.key)
-        if not ended and border is not None:
-            # an unread hit stands below the last one read, and can only go further down
-            kept = [entry for entry in kept if entry.key <= border]
-        return Stream(self._held(self._shifted(kept, ended), ended), ended, stream.slots, stream.relaxed)
+    def begin(self) -> _Demoting:
+        return _Demoting(self.by_item)
+
+
+class _Demoting:
+    """One list. Hits wait twice: until no unread one can stand before them, and until their place is free."""
+
+    def __init__(self, by_item: Mapping[str, Penalty]) -> None:
+        self.by_item = by_item
+        self.moves_places = any(penalty.places for penalty in by_item.values())
+        self.holds_back = any(penalty.not_in_first for penalty in by_item.values())
+        # by their new keys: hits that unread ones may still pass
+        self.lowered: list[tuple[Key, Entry]] = []
+        # by their new index: hits that go to an index not yet reached
+        self.shifted: list[tuple[int, bool, int, Entry]] = []
+        self.index = 0
+        self.waiting: list[Entry] = []
+        self.placed = 0
+
+    def feed(self, piece: Piece, wanted: int) -> Piece:
+        border = piece.entries[-1].key if piece.entries else None
+        for entry in piece.entries:
+            penalty = self.by_item.get(entry.hit.item_id)
+            if penalty is not None:
+                if penalty.excluded:
+                    continue
+                entry.reasons[Downrank.stage] = penalty.reason
+                if entry.score is not None:
+                    entry.score = demoted_score(entry.score, penalty.factor)
+            heappush(self.lowered, (entry.key, entry))
+        settled = []
+        # an unread hit stands below the last one read, and can only go further down
+        while self.lowered and (piece.ended or (border is not None and self.lowered[0][0] <= border)):
+            settled.append(heappop(self.lowered)[1])
+        if self.moves_places:
+            settled = self._shifted(settled, piece.ended)
+        if self.holds_back:
+            settled = self._held(settled, piece.ended)
+        return replace(piece, entries=settled)
 
     def _shifted(self, entries: list[Entry], ended: bool) -> list[Entry]:
-        if not any(self._of(entry).places for entry in entries):
-            return entries
-        keyed = []
-        for j, entry in enumerate(entries):
+        for entry in entries:
             places = self._of(entry).places
-            keyed.append((j + places, places > 0, j, entry))
-        keyed.sort(key=lambda k: k[:3])
+            heappush(self.shifted, (self.index + places, places > 0, self.index, entry))
+            self.index += 1
+        order = []
         # the next unread index may stay where it is: what goes to that index or further is not settled
-        return [entry for index, _, _, entry in keyed if ended or index < len(entries)]
+        while self.shifted and (ended or self.shifted[0][0] < self.index):
+            order.append(heappop(self.shifted)[3])
+        return order
 
     def _held(self, entries: list[Entry], ended: bool) -> list[Entry]:
-        if not any(self._of(entry).not_in_first for entry in entries):
-            return entries
         order: list[Entry] = []
-        waiting: list[Entry] = []
         for entry in entries:
-            waiting.append(entry)
-            while (index := self._next(waiting, len(order))) is not None:
-                order.append(waiting.pop(index))
-        # nobody follows who could stand before those that still wait
-        return order + waiting if ended else order
+            self.waiting.append(entry)
+            while (index := self._next(self.placed + len(order))) is not None:
+                order.append(self.waiting.pop(index))
+        if ended:
+            # nobody follows who could stand before those that still wait
+            order += self.waiting
+            self.waiting = []
+        self.placed += len(order)
+        return order
 
-    def _next(self, waiting: list[Entry], place: int) -> int | None:
+    def _next(self, place: int) -> int | None:
         """The first of those that wait which may stand at the place."""
-        return next((i for i, entry in enumerate(waiting) if self._of(entry).not_in_first <= place), None)
+        return next((i for i, entry in enumerate(self.waiting) if self._of(entry).not_in_first <= place), None)
 
     def _of(self, entry: Entry) -> Penalty:
         return self.by_item.get(entry.hit.item_id, _NONE)

@@ -7,6 +7,8 @@ Pins count as neighbours on both sides; a gap broken between two pins is counted
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -60,8 +62,9 @@ class _Distance:
 
     def __init__(self, attribute: str, gap: int) -> None:
         self.attribute, self.gap = attribute, gap
-        self.order: list[Entry] = []
-        self.pinned: list[int] = []
+        # what stands at the last places, as far as it may be too near to the next
+        self.near: deque[tuple[int, set[Value]]] = deque(maxlen=gap - 1)
+        self.pinned: set[int] = set()
         self.last: dict[Value, int] = {}
         self.ahead: dict[Value, list[int]] = {}
 
@@ -74,25 +77,24 @@ class _Distance:
             before = self.last.get(value)
             if before is not None and place - before < self.gap:
                 return True
-            if any(0 < slot - place < self.gap for slot in self.ahead.get(value, ())):
+            if self.ahead and any(0 < slot - place < self.gap for slot in self.ahead.get(value, ())):
                 return True
         return False
 
     def pin(self, entry: Entry, place: int, *, foreseen: bool) -> int:
         # gaps between a pin and the hits before it were counted at those hits, if they knew of it
-        others = self.pinned if foreseen else range(place)
         values = set(self._values(entry))
-        alike = [q for q in others if place - q < self.gap and values & set(self._values(self.order[q]))]
+        alike = [q for q, theirs in self.near if values & theirs and (q in self.pinned or not foreseen)]
         # each hit it came too near to, and once for all pins
         count = sum(q not in self.pinned for q in alike) + any(q in self.pinned for q in alike)
-        self.pinned.append(place)
+        self.pinned.add(place)
         self.deliver(entry, place)
         return count
 
     def deliver(self, entry: Entry, place: int) -> None:
         for value in self._values(entry):
             self.last[value] = place
-        self.order.append(entry)
+        self.near.append((place, set(self._values(entry))))
 
-    def _values(self, entry: Entry) -> tuple[Value, ...]:
+    def _values(self, entry: Entry) -> Sequence[Value]:
         return entry.hit.attributes.get(self.attribute, ())

@@ -7,11 +7,12 @@ as a neighbour for the gaps of the items around it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from es_ranking.twiddlers.contract import Configured, Entry, Facts, Hit, Stream
+from es_ranking.twiddlers.contract import Configured, Entry, Facts, Hit, Piece
 from segments.config import Settings
 
 
@@ -65,12 +66,30 @@ class Pins:
         # every pinned item leaves a hole where it stood
         return wanted + len(self.items)
 
-    def rearrange(self, stream: Stream, wanted: int) -> Stream:
-        known = {entry.hit.item_id: entry for entry in stream.entries if entry.hit.item_id in self.items}
-        slots = {}
-        for slot, hit in sorted(self.by_slot.items()):
-            entry = known.get(hit.item_id) or Entry(hit, hit.score)
+    def begin(self) -> _Reserving:
+        slots = {slot: Entry(hit, hit.score) for slot, hit in sorted(self.by_slot.items())}
+        for slot, entry in slots.items():
             entry.reasons[self.stage] = f"pinned at {slot + 1}{self.campaigns.get(slot, '')}"
-            slots[slot] = entry
-        free = [entry for entry in stream.entries if entry.hit.item_id not in self.items]
-        return Stream(free, stream.ended, slots, stream.relaxed)
+            entry.places[self.stage] = slot + 1
+        return _Reserving(slots)
+
+
+class _Reserving:
+    """One list: pinned hits stand at their slots and nowhere else."""
+
+    def __init__(self, slots: dict[int, Entry]) -> None:
+        self.slots = slots
+        self.pinned = {entry.hit.item_id: entry for entry in slots.values()}
+
+    def feed(self, piece: Piece, wanted: int) -> Piece:
+        free = []
+        for entry in piece.entries:
+            pinned = self.pinned.get(entry.hit.item_id)
+            if pinned is None:
+                free.append(entry)
+            else:
+                # where it would stand, and why, if it were not pinned
+                pinned.score = entry.score
+                pinned.places = entry.places | pinned.places
+                pinned.reasons = entry.reasons | pinned.reasons
+        return replace(piece, entries=free, slots=self.slots)

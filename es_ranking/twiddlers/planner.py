@@ -6,25 +6,25 @@ again. The order of the first places never depends on how long the window was.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from es_ranking.twiddlers.boosts import Boosts
-from es_ranking.twiddlers.contract import STAGES, Entry, Hit, Strand, Stream, Twiddler
-from es_ranking.twiddlers.downrank import Downrank
+from es_ranking.twiddlers.contract import STAGES, Entry, Hit, Piece, Strand, Twiddler
 from es_ranking.twiddlers.spacing import Spacing
 from segments.errors import ContractBroken
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a planner knows from the hits it was given.
+    """What is known from the hits that were read.
 
     Args:
-        order: the first places, `wanted` of them at most.
-        needs: hits to read in all before every wanted place is known; 0 when they are.
-        relaxed: limits given up within `order`.
+        order: the places asked for, as far as they are known.
+        needs: hits to read in all before every one of them is known; 0 when they are.
+        relaxed: limits given up from the first place of the list to the last one asked for.
         ended: nothing follows `order` in the list.
     """
 
@@ -60,48 +60,103 @@ class Planner:
         return Planner([one for one in self.twiddlers if one is not self.boosts])
 
     def window(self, wanted: int) -> int:
-        """How many hits to read first for `wanted` places: P + L, and a place for each pin.
+        """How many hits to read first for `wanted` places: mostly enough, and more is read where it is not."""
+        return aim(wanted, self.twiddlers)
 
-        Where items are demoted, a quarter more than P at least: a list whose first places the user knows would else
-        always be read twice.
-        """
-        window = wanted
-        for twiddler in reversed(self.twiddlers):
-            window = twiddler.reach(window)
-        demoted = sum(len(one.by_item) for one in self.twiddlers if isinstance(one, Downrank))
-        return max(window, wanted + min(demoted, wanted // 4))
+    def begin(self) -> Planning:
+        """For one list, from its first hit on."""
+        return Planning(self.twiddlers)
 
     def plan(self, hits: Sequence[Hit], wanted: int, *, ended: bool, strands: Sequence[Strand] = ()) -> Plan:
-        """Plans the first `wanted` places from the first hits of the base order.
+        """Plans the first `wanted` places from the first hits of the base order, all at once; see `Planning`."""
+        planning = self.begin()
+        planning.feed(hits, wanted, ended=ended, strands=strands)
+        return planning.plan(0, wanted)
+
+
+class Planning:
+    """A list being planned: fed as it is read, asked for its places as they are wanted, gone on with where it ended."""
+
+    def __init__(self, twiddlers: Sequence[Twiddler]) -> None:
+        self.twiddlers = twiddlers
+        self.stages = [twiddler.begin() for twiddler in twiddlers]
+        self.read = 0
+        self.ended = False
+        # how many hits each stage has given
+        self.given = [0] * len(twiddlers)
+        self.last: Hit | None = None
+        self.places = dict.fromkeys(("base", *(twiddler.stage for twiddler in twiddlers)), 0)
+        # the places from `first` on; those before are forgotten
+        self.order: list[Entry] = []
+        self.first = 0
+        self.relaxed: list[int] = []
+
+    def feed(self, hits: Sequence[Hit], wanted: int, *, ended: bool, strands: Sequence[Strand] = ()) -> None:
+        """Takes the next hits and settles what can be, up to `wanted` places from the first.
 
         Args:
-            hits: by score descending, unranked last, ties by item id.
+            hits: by score descending, unranked last, ties by item id; those after the ones fed before, perhaps none.
             wanted: from + size of the page.
-            ended: these are all hits of the query.
-            strands: one for each boost that raises, as long as `hits` or ended; else only a whole list is known.
+            ended: these are the last hits of the query.
+            strands: one for each boost that raises, with as much of it as of the list; else only a whole list is known.
 
         Raises:
             ContractBroken: the hits are not in base order, or one is there twice.
         """
         entries = [Entry(hit, hit.score) for hit in hits]
-        for before, after in pairwise(entries):
-            if not before.key < after.key:
+        self._check(entries)
+        self.read += len(hits)
+        piece = Piece(entries, ended, strands=strands)
+        self._mark("base", piece)
+        for position, (twiddler, stage) in enumerate(zip(self.twiddlers, self.stages, strict=True)):
+            piece = stage.feed(piece, aim(wanted, self.twiddlers[position + 1 :]))
+            self.given[position] += len(piece.entries)
+            if twiddler.stage != Spacing.stage:
+                self._mark(twiddler.stage, piece)
+            self.relaxed += piece.relaxed
+        self.order += piece.entries
+        self.ended = piece.ended
+
+    def plan(self, start: int, wanted: int) -> Plan:
+        """The places from `start` to `wanted`, as far as they are known; places before a `start` given earlier are
+        forgotten."""
+        del self.order[: max(0, start - self.first)]
+        self.first = max(self.first, start)
+        known = self.first + len(self.order)
+        needs = 0
+        if known < wanted and not self.ended:
+            aims = (aim(wanted, self.twiddlers[position + 1 :]) for position in range(len(self.twiddlers)))
+            short = max((goal - given for goal, given in zip(aims, self.given, strict=True)), default=0)
+            # growing by a quarter at least keeps the number of requests logarithmic when a whole window is demoted
+            needs = self.read + max(short, self.read // 4, 10)
+        relaxed = bisect_left(self.relaxed, wanted)
+        return Plan(self.order[: wanted - self.first], needs, relaxed, self.ended and known <= wanted)
+
+    def _check(self, entries: Sequence[Entry]) -> None:
+        keys = [entry.key for entry in entries]
+        if self.last is not None and entries:
+            keys.insert(0, Entry(self.last, self.last.score).key)
+        for before, after in pairwise(keys):
+            if not before < after:
                 raise ContractBroken(
-                    f"hits are not in base order: {before.hit.item_id!r} before {after.hit.item_id!r}",
+                    f"hits are not in base order: {before[-1]!r} before {after[-1]!r}",
                     hint="sort by the rank field descending, missing last, then by a unique item id",
                 )
-        stream = Stream(entries, ended, strands=strands)
-        stream.mark("base")
-        short = 0
-        for position, twiddler in enumerate(self.twiddlers):
-            aim = wanted
-            for later in reversed(self.twiddlers[position + 1 :]):
-                aim = later.reach(aim)
-            stream = twiddler.rearrange(stream, aim)
-            if twiddler.stage != Spacing.stage:
-                stream.mark(twiddler.stage)
-            short = max(short, aim - len(stream.entries))
-        complete = stream.ended or len(stream.entries) >= wanted
-        # growing by a quarter at least keeps the number of requests logarithmic when a whole window is demoted
-        needs = 0 if complete else len(hits) + max(short, len(hits) // 4, 10)
-        return Plan(stream.entries[:wanted], needs, stream.relaxed, stream.ended and len(stream.entries) <= wanted)
+        self.last = entries[-1].hit if entries else self.last
+
+    def _mark(self, stage: str, piece: Piece) -> None:
+        """Writes down every entry's place after a stage, the reserved slots counted in."""
+        place = self.places[stage]
+        for entry in piece.entries:
+            while place in piece.slots:
+                place += 1
+            place += 1
+            entry.places[stage] = place
+        self.places[stage] = place
+
+
+def aim(wanted: int, twiddlers: Sequence[Twiddler]) -> int:
+    """How many hits to give to some twiddlers, for `wanted` of them at their end."""
+    for twiddler in reversed(twiddlers):
+        wanted = twiddler.reach(wanted)
+    return wanted

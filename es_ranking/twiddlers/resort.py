@@ -7,8 +7,9 @@ scores that stood there: what later stages do to a score means the same whatever
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
-from es_ranking.twiddlers.contract import Entry, Stream
+from es_ranking.twiddlers.contract import Entry, Piece
 
 
 class Resort(ABC):
@@ -32,19 +33,38 @@ class Resort(ABC):
     def reach(self, wanted: int) -> int:
         return wanted if self.idle else max(wanted, self.depth)
 
-    def rearrange(self, stream: Stream, wanted: int) -> Stream:
-        if self.idle:
-            return stream
-        if len(stream.entries) < self.depth and not stream.ended:
-            # the last of the top may come first: nothing is settled before all of it is read
-            return Stream([], ended=False, slots=stream.slots, relaxed=stream.relaxed)
-        top = stream.entries[: self.depth]
-        moving = [entry for entry in top if entry.score is not None and self.movable(entry.score)]
+    def begin(self) -> _Sorting:
+        return _Sorting(self)
+
+
+class _Sorting:
+    """One list: its top is gathered, sorted, and all that follows passes."""
+
+    def __init__(self, sort: Resort) -> None:
+        self.sort = sort
+        self.top: list[Entry] = []
+        self.turns = 0
+
+    def feed(self, piece: Piece, wanted: int) -> Piece:
+        if self.sort.idle:
+            return piece
+        entries = piece.entries
+        if self.turns == 0:
+            self.top += entries
+            if len(self.top) < self.sort.depth and not piece.ended:
+                # the last of the top may come first: nothing is settled before all of it is read
+                return replace(piece, entries=[])
+            entries, self.top = self._sorted(self.top), []
+        for entry in entries:
+            entry.turn = self.turns
+            self.turns += 1
+        return replace(piece, entries=entries)
+
+    def _sorted(self, entries: list[Entry]) -> list[Entry]:
+        top = entries[: self.sort.depth]
+        moving = [entry for entry in top if entry.score is not None and self.sort.movable(entry.score)]
         scores = [entry.score for entry in moving]
-        moved = self.again(moving)
+        moved = self.sort.again(moving)
         for entry, score in zip(moved, scores, strict=True):
             entry.score = score
-        entries = moved + stream.entries[len(moved) :]
-        for turn, entry in enumerate(entries):
-            entry.turn = turn
-        return Stream(entries, stream.ended, stream.slots, stream.relaxed)
+        return moved + entries[len(moved) :]

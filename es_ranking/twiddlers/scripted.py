@@ -8,7 +8,7 @@ first; ties keep their order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -87,6 +87,6 @@ class Scripted(Resort):
         return self.settings.formula.compute(known)
 
 
-def _number(values: tuple[Value, ...], missing: float) -> float:
+def _number(values: Sequence[Value], missing: float) -> float:
     first = values[0] if values else None
     return missing if first is None or isinstance(first, str) else min(max(float(first), -LARGEST), LARGEST)

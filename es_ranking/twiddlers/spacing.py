@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Protocol, Self
 
-from es_ranking.twiddlers.contract import Entry, Stream
+from es_ranking.twiddlers.contract import Entry, Piece
 
 
 class Tracker(Protocol):
@@ -59,7 +59,7 @@ class Limit(Protocol):
 
 
 class Spacing:
-    """Fills the places of a stream within limits; without any it only fills in around the pins."""
+    """Fills the places of a list within limits; without any it only fills in around the pins."""
 
     stage: ClassVar[str] = "interval"
     idle = False
@@ -77,45 +77,72 @@ class Spacing:
         return cls(limits, look_ahead=max((part.look_ahead for part in listed), default=1))
 
     def reach(self, wanted: int) -> int:
-        return wanted + self.look_ahead
+        # only a place where everything near is forbidden looks L hits far: seldom enough to be read when it happens
+        return wanted + min(self.look_ahead, max(wanted // 4, 10))
 
-    def rearrange(self, stream: Stream, wanted: int) -> Stream:
-        greedy = _Greedy(self.limits, stream.slots)
-        waiting: list[Entry] = []
-        source = deque(stream.entries)
-        slots = dict(sorted(stream.slots.items()))
-        while len(greedy.order) < wanted:
-            place = len(greedy.order)
-            if place in slots:
-                greedy.pin(slots.pop(place), foreseen=True)
-            elif waiting or source:
-                index = self._choose(greedy, waiting, source, ended=stream.ended)
-                if index is None:
+    def begin(self) -> _Filling:
+        return _Filling(self.limits, self.look_ahead)
+
+
+class _Filling:
+    """One list being filled."""
+
+    def __init__(self, limits: Sequence[Limit], look_ahead: int) -> None:
+        self.limits = limits
+        self.look_ahead = look_ahead
+        self.greedy = _Greedy(limits)
+        self.source: deque[Entry] = deque()
+        # hits that were passed over: they come before those of the source
+        self.waiting: list[Entry] = []
+        self.slots: dict[int, Entry] | None = None
+
+    def feed(self, piece: Piece, wanted: int) -> Piece:
+        greedy = self.greedy
+        if self.slots is None:
+            self.slots = dict(sorted(piece.slots.items()))
+            greedy.reserve(self.slots)
+        self.source += piece.entries
+        order: list[Entry] = []
+        relaxed: list[int] = []
+        while greedy.place < wanted:
+            place = greedy.place
+            if place in self.slots:
+                order.append(self.slots.pop(place))
+                count = greedy.pin(order[-1], foreseen=True)
+            elif self.waiting or self.source:
+                found = self._choose(ended=piece.ended)
+                if found is None:
                     break
-                greedy.deliver(waiting.pop(index))
-            elif stream.ended and slots:
+                index, count = found
+                order.append(self.waiting.pop(index))
+                greedy.deliver(order[-1])
+            elif piece.ended and self.slots:
                 # the list is shorter than the slot: what is pinned still has to be shown
-                greedy.pin(slots.pop(min(slots)), foreseen=False)
+                order.append(self.slots.pop(min(self.slots)))
+                count = greedy.pin(order[-1], foreseen=False)
             else:
                 break
-        for index, entry in enumerate(greedy.order):
-            entry.places[self.stage] = index + 1
-        ended = stream.ended and not (waiting or source or slots)
-        return Stream(greedy.order, ended, {}, stream.relaxed + greedy.relaxed)
+            relaxed += [place] * count
+            order[-1].places[Spacing.stage] = place + 1
+        ended = piece.ended and not (self.waiting or self.source or self.slots)
+        return Piece(order, ended, {}, relaxed)
 
-    def _choose(self, greedy: _Greedy, waiting: list[Entry], source: deque[Entry], *, ended: bool) -> int | None:
-        """Index in `waiting` of the hit for the next place; None when more hits must be read to know."""
+    def _choose(self, *, ended: bool) -> tuple[int, int] | None:
+        """Index in `waiting` of the hit for the next place, and the limits dropped for it; None when more hits must
+        be read to know."""
+        greedy, waiting = self.greedy, self.waiting
         best, kept = 0, -1
         index = 0
         while index < self.look_ahead:
             if index == len(waiting):
-                if not source:
+                if not self.source:
                     break
-                waiting.append(source.popleft())
+                waiting.append(self.source.popleft())
             broken = greedy.broken(waiting[index])
             if not broken:
-                return index
-            waiting[index].reasons[self.stage] = "kept apart by " + ", ".join(self.limits[i].told for i in broken)
+                self._tell(waiting[index])
+                return index, 0
+            greedy.held[waiting[index].hit.item_id] = broken
             # dropping from the lowest priority upwards: the hit whose most important broken limit matters least
             if broken[0] > kept:
                 best, kept = index, broken[0]
@@ -123,35 +150,48 @@ class Spacing:
         if index < self.look_ahead and not ended:
             return None
         dropped = self.limits[kept:]
-        greedy.relaxed += len(dropped)
-        waiting[best].reasons[self.stage] = "relaxed " + ", ".join(limit.told for limit in dropped)
-        return best
+        waiting[best].reasons[Spacing.stage] = "relaxed " + ", ".join(limit.told for limit in dropped)
+        return best, len(dropped)
+
+    def _tell(self, entry: Entry) -> None:
+        """What held the hit back until now; written once, where it is delivered."""
+        broken = self.greedy.held.pop(entry.hit.item_id, None)
+        if broken:
+            entry.reasons[Spacing.stage] = "kept apart by " + ", ".join(self.limits[i].told for i in broken)
 
 
 class _Greedy:
-    """The order so far, and what it forbids at the next place."""
+    """What the order so far forbids at the next place."""
 
-    def __init__(self, limits: Sequence[Limit], slots: Mapping[int, Entry]) -> None:
-        self.order: list[Entry] = []
-        self.relaxed = 0
+    def __init__(self, limits: Sequence[Limit]) -> None:
+        self.place = 0
         self.trackers = [limit.track() for limit in limits]
-        for slot, entry in sorted(slots.items()):
+        # item id → the limits that it broke when it was last looked at
+        self.held: dict[str, list[int]] = {}
+
+    def reserve(self, slots: Mapping[int, Entry]) -> None:
+        """Pins will stand there."""
+        for slot, entry in slots.items():
             for tracker in self.trackers:
                 tracker.reserve(entry, slot)
 
     def broken(self, entry: Entry) -> list[int]:
         """Indices (0 is the most important) of the limits this hit would break at the next place."""
-        place = len(self.order)
+        place = self.place
         return [index for index, tracker in enumerate(self.trackers) if tracker.broken(entry, place)]
 
-    def pin(self, entry: Entry, *, foreseen: bool) -> None:
-        """A pin takes the next place; not foreseen: it could not stand at the slot the hits before it knew of."""
-        place = len(self.order)
-        self.relaxed += sum(tracker.pin(entry, place, foreseen=foreseen) for tracker in self.trackers)
-        self.order.append(entry)
+    def pin(self, entry: Entry, *, foreseen: bool) -> int:
+        """A pin takes the next place; not foreseen: it could not stand at the slot the hits before it knew of.
+
+        Returns:
+            How often it breaks a limit.
+        """
+        count = sum(tracker.pin(entry, self.place, foreseen=foreseen) for tracker in self.trackers)
+        self.place += 1
+        return count
 
     def deliver(self, entry: Entry) -> None:
         """The hit takes the next place."""
         for tracker in self.trackers:
-            tracker.deliver(entry, len(self.order))
-        self.order.append(entry)
+            tracker.deliver(entry, self.place)
+        self.place += 1

@@ -63,6 +63,31 @@ class TwiddlerContract:
             assert whole == self.order(self.twiddler(hits, seed), hits, n, ended=True)
 
     @pytest.mark.parametrize("seed", range(8))
+    def test_pieces_of_any_length_give_the_same_places(self, seed: int) -> None:
+        rng = random.Random(seed)
+        for n in self.SIZES:
+            hits = random_hits(seed, n)
+            whole = Planner([self.twiddler(hits, seed)]).plan(hits, n, ended=True)
+            planning, fed, shown = Planner([self.twiddler(hits, seed)]).begin(), 0, 0
+            while shown < n:
+                wanted = shown + rng.randint(1, 9)
+                piece = hits[fed : fed + rng.randint(0, 12)]
+                fed += len(piece)
+                planning.feed(piece, wanted, ended=fed == n)
+                plan = planning.plan(shown, wanted)
+                if fed == n:
+                    assert plan.needs == 0
+                right = whole.order[shown : shown + len(plan.order)]
+                assert [entry.hit.item_id for entry in plan.order] == [entry.hit.item_id for entry in right]
+                # of a pin it may not be known yet where it would stand
+                for mine, theirs in zip(plan.order, right, strict=True):
+                    assert mine.places.items() <= theirs.places.items()
+                    assert mine.reasons.items() <= theirs.reasons.items()
+                    assert list(mine.places.values())[-1] == list(theirs.places.values())[-1]
+                shown += len(plan.order)
+            assert planning.plan(shown, n).relaxed == whole.relaxed
+
+    @pytest.mark.parametrize("seed", range(8))
     def test_a_plan_that_needs_more_is_complete_once_it_has_all(self, seed: int) -> None:
         hits = random_hits(seed, 60)
         planner = Planner([self.twiddler(hits, seed)])

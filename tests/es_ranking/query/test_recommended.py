@@ -16,6 +16,7 @@ from es_ranking.engine.contract import Engine
 from es_ranking.engine.errors import IndexMissing
 from es_ranking.publish.generation import Generation
 from es_ranking.query import recommended, rewrite
+from es_ranking.query.kept import kept_of
 from es_ranking.twiddlers.contract import Facts, Hit
 from es_ranking.twiddlers.planner import Planner
 from es_ranking.twiddlers.settings import Surface
@@ -211,6 +212,8 @@ def test_pages_are_slices_of_one_sequence_while_the_user_acts(engine: Engine, sh
             cursor = page.cursor
             if cursor is None:
                 break
+            if rng.random() < 0.4:
+                kept_of(engine).take(cursor)  # as if another front end went on
         assert shown == right
         later = NOON + timedelta(hours=1)
         actions.record(

@@ -64,7 +64,8 @@ class MemoryEngine:
         if body.get("sort") == [{"item_id": "asc"}]:
             wanted = body["query"]["bool"]["filter"][-1]["terms"]["item_id"]
             hits = [hit | {"sort": hit["sort"][1:]} for hit in hits if hit["_id"] in wanted]
-        start = body.get("from", 0)
+        after = body.get("search_after")
+        start = body.get("from", 0) if after is None else 1 + [hit["_id"] for hit in hits].index(after[-1])
         return {"took": 1, "hits": {"total": {"value": 30, "relation": "eq"}, "hits": hits[start:][: body["size"]]}}
 
     def _hit(self, place: int) -> dict[str, Any]:

@@ -191,7 +191,7 @@ def test_a_list_whose_top_was_seen_is_read_once() -> None:
     planner = Planner([downrank])
     assert (planner.window(40), planner.window(400)) == (50, 410), "a quarter more, never more than are demoted"
     assert planner.plan(hits[:50], 40, ended=False).needs == 0
-    assert Planner([downrank, Spacing([Gap(attribute="brand", gap=3)], look_ahead=60)]).window(40) == 100
+    assert Planner([downrank, Spacing([Gap(attribute="brand", gap=3)], look_ahead=60)]).window(40) == 60
 
 
 def test_every_move_names_its_stage_and_reason() -> None:
