@@ -14,8 +14,9 @@ from segments.errors import UsageError
 # A new role is a JSON file beside this one and a line here.
 ROLES = {
     "publisher": "publishes, rolls back, looks after generations: nightly and hourly jobs, doctor",
+    "operator": "what a publisher does, and reindexes",
     "searcher": "searches, pages, explains: the library, the service",
-    "merchandiser": "puts policies, and searches to preview them",
+    "merchandiser": "searches, and puts policies",
 }
 _ALIAS = "ALIAS"
 
@@ -31,6 +32,9 @@ def role_body(role: str, aliases: Sequence[str]) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(files(__package__).joinpath(f"{role}.json").read_text(encoding="utf-8"))
     for rule in body["indices"]:
         rule["names"] = [_named(name, checked_alias(alias)) for alias in aliases for name in rule["names"]]
+    if "extends" in body:
+        least = role_body(body.pop("extends"), aliases)
+        body = {part: least[part] + body[part] for part in least}
     return body
 
 

@@ -31,10 +31,13 @@ from es_ranking.query import recommended
 from es_ranking.query.audience import Audience
 from es_ranking.query.explain import explain
 from es_ranking.query.exposures import propensities
+from es_ranking.reindex.plan import plan_reindex
+from es_ranking.reindex.run import reindex
+from es_ranking.reindex.settings import ReindexSettings
 from es_ranking.roles import ROLES, key_body, role_body
 from es_ranking.scripts.store import SCRIPTS, put_scripts
 from segments.errors import UsageError
-from tests.es_ranking.publish.shop import NIGHT, SETTINGS, documents, plan_for, publish_night
+from tests.es_ranking.publish.shop import ITEMS, NIGHT, SETTINGS, documents, plan_for, publish_night
 from tests.es_ranking.query.shop import NOON, SURFACE, open_shop
 from tests.es_ranking.roles.keys import ask, key_of
 
@@ -42,14 +45,24 @@ HOUR, NEXT_NIGHT, THIRD_NIGHT = "20171127T010000", "20171128T000000", "20171129T
 SHOP = "t-roles"
 KEY = b"a key of sixteen bytes or more"
 POLICY = Policy.of({"campaigns": [{"name": "front", "pins": [{"item": "p007", "slot": 2}]}]})
+
+
+def privileges(role: str) -> list[tuple[str, ...]]:
+    """Path of each privilege in the role's body, see `key_of`."""
+    body = role_body(role, ["a"])
+    rules = enumerate(body["indices"])
+    return [
+        *(("cluster", name) for name in body["cluster"]),
+        *(("indices", str(number), name) for number, rule in rules for name in rule["privileges"]),
+    ]
+
+
+# Of a role that extends another one, what it adds.
 PRIVILEGES = [
     (role, path)
     for role in ROLES
-    for body in (role_body(role, ["a"]),)
-    for path in (
-        *(("cluster", name) for name in body["cluster"]),
-        *(("indices", str(n), name) for n, rule in enumerate(body["indices"]) for name in rule["privileges"]),
-    )
+    for path in privileges(role)
+    if path not in {"operator": privileges("publisher"), "merchandiser": privileges("searcher")}.get(role, [])
 ]
 
 
@@ -78,7 +91,7 @@ def shop(admin: RestEngine) -> Iterator[str]:
 @pytest.fixture
 def alias(admin: RestEngine, shop: str, role: str) -> Iterator[str]:
     """What the role works on: a name of its own to publish under, or the shop as its day finds it."""
-    name = f"t-{uuid.uuid4().hex[:12]}" if role == "publisher" else shop
+    name = f"t-{uuid.uuid4().hex[:12]}" if role in {"publisher", "operator"} else shop
     if role == "searcher":
         put_scripts(admin)
         store = PolicyStore(admin, shop)
@@ -130,6 +143,20 @@ def publisher(engine: Engine, alias: str) -> None:
     assert [finding for finding in examine(patient) if finding.state == "error"] == []
 
 
+def operator(engine: Engine, alias: str) -> None:
+    """A night, and a reindex that is begun slowly, then gone on with at full speed."""
+    publish_night(engine, alias, NIGHT)
+    plan = plan_reindex(engine, alias, shards=2, settings=ReindexSettings())
+    put_scripts(engine)
+    targets = begin(engine, plan.publish)
+    assert engine.reindexing(targets.main) is None
+    task = engine.start_reindex(plan.source, targets.main, requests_per_second=1, slices=2)
+    engine.rethrottle(task, None)
+    assert engine.copying(task) is not None
+    done = reindex(engine, plan, publish=SETTINGS, resume=True)
+    assert (done.documents, engine.get_alias(alias)) == (ITEMS, [done.generation])
+
+
 def searcher(engine: Engine, alias: str) -> None:
     """Pages with a policy and recent actions, in every way; the reasons; the propensities of what was shown."""
     engine.info()
@@ -162,7 +189,7 @@ def merchandiser(engine: Engine, alias: str) -> None:
 
 
 DAYS: dict[str, Callable[[Engine, str], None]] = {
-    "publisher": publisher, "searcher": searcher, "merchandiser": merchandiser
+    "publisher": publisher, "operator": operator, "searcher": searcher, "merchandiser": merchandiser
 }  # fmt: skip
 
 
