@@ -23,7 +23,9 @@ def group() -> None:
 @click.option("--step", "steps", multiple=True, metavar="X", help="Run only this step (repeat for several, in order).")
 @click.option("--warehouse", default=DEFAULT_WAREHOUSE, show_default=True, help="Root of the tables, any Spark path.")
 @click.option("--work", default="runs", show_default=True, help="Local folder for checkpoints and reports.")
-@click.option("--dry-run", is_flag=True, help="Show the steps and settings, and do nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show the steps and settings, and with --step publish the plan; do nothing."
+)
 @output_option
 def run(
     recipe: str,
@@ -43,6 +45,7 @@ def run(
     Example:
       es-ranking nightly run --source complete-journey --run-date 2017-11-27
       es-ranking nightly run --source shop.yaml --run-date 2026-11-22 --step score --step explore
+      es-ranking nightly run --source shop.yaml --run-date 2026-11-22 --step publish --dry-run
     """
     from spark_jobs.night import Night, parse_clock
     from spark_jobs.nightly import NIGHTLY, run_night, step_named
@@ -54,10 +57,15 @@ def run(
     chosen = steps or NIGHTLY
     for name in chosen:
         step_named(name)
-    if dry_run:
+    if dry_run and steps != ("publish",):
         emit({"as_of": clock.isoformat(), "steps": list(chosen), "recipe": settings.model_dump(mode="json")}, output)
         return
     night = Night(spark_session("es-ranking nightly"), settings, clock, absolute(warehouse), Path(work))
+    if dry_run:
+        from spark_jobs.publish import plans
+
+        emit({kind: plan.summary() for kind, plan in plans(night).items()}, output)
+        return
     with stderr.status("starting") as status:
         figures = run_night(night, chosen, on_step=lambda name: status.update(f"{name} …"))
     if output == "json":

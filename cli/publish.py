@@ -12,6 +12,7 @@ import click
 from cli.output import emit, output_option
 from es_ranking.engine.connect import connect
 from es_ranking.publish.documents import main_document, user_document, why_document
+from es_ranking.publish.generation import clock_of
 from es_ranking.publish.locally import publish
 from es_ranking.publish.plan import plan_publish
 from es_ranking.publish.settings import PublishSettings
@@ -54,7 +55,7 @@ def command(
         engine,
         alias,
         run=run,
-        as_of=_clock_of(run),
+        as_of=clock_of(run),
         catalogue=catalogue,
         default_variant=default_variant,
         documents=sum(1 for row in _rows(folder, "items") if row.get("item_id") in scores),
@@ -131,12 +132,3 @@ def _rows(folder: Path, table: str) -> Rows:
 def _file(folder: Path, table: str) -> Path | None:
     choices = (folder / f"{table}.jsonl", folder / f"{table}.parquet", folder / table)
     return next((choice for choice in choices if choice.exists()), None)
-
-
-def _clock_of(run: str) -> str:
-    from datetime import UTC, datetime
-
-    try:
-        return datetime.strptime(run, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).isoformat()
-    except ValueError as error:
-        raise UsageError(f"not a run: {run!r}", hint="runs look like 20171127T000000") from error

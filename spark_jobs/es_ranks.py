@@ -7,14 +7,16 @@ as its configuration and connects again in the worker.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from es_ranking.publish.delta import delete_documents
 from es_ranking.publish.documents import WHY_COLUMNS, main_document, user_document, why_document
+from es_ranking.publish.generation import WRITING
 from es_ranking.publish.settings import PublishSettings
-from es_ranking.publish.switch import abort
+from es_ranking.publish.switch import Finished, abort, begin, finish
 from es_ranking.publish.write import Documents, RefusedDocument, WriteReport, write_documents
 from segments.errors import RankingError
 
@@ -28,13 +30,71 @@ if TYPE_CHECKING:
 Maker = Callable[["pa.RecordBatch"], Documents]
 
 
+@dataclass(frozen=True)
+class Part:
+    """What one index of a generation holds.
+
+    Attributes:
+        rows: one row a document.
+        make: the documents of rows; one of the makers below.
+        key: the column with the document's id.
+        moved: of an index that begins as a copy, (id, what): `removed` ones are taken away first, then `added` and
+            `changed` ones are written; None: all rows are.
+    """
+
+    rows: DataFrame
+    make: Maker
+    key: str = "item_id"
+    moved: DataFrame | None = None
+
+    def gone(self) -> list[str]:
+        """Ids to take away."""
+        return [] if self.moved is None else [row["id"] for row in self.moved.where("what = 'removed'").collect()]
+
+    def due(self) -> DataFrame:
+        """Rows to write."""
+        if self.moved is None:
+            return self.rows
+        put = self.moved.where("what IN ('added', 'changed')")
+        return self.rows.join(put, self.rows[self.key] == put["id"], "left_semi")
+
+
+def write_generation(
+    engine: Engine,
+    plan: PublishPlan,
+    parts: Mapping[str, Part],
+    *,
+    settings: PublishSettings,
+    figures: Mapping[str, float] | None = None,
+) -> Finished:
+    """Executes the plan: begins, writes, checks and switches; whatever goes wrong, the previous generation serves on.
+
+    Args:
+        parts: alias → what its index must hold, in the order of writing; one that is left out stays as it was copied.
+        figures: what the night knows for the gates.
+
+    Raises:
+        Refused: a gate said no, counts do not reconcile, or a newer publish came first; the half generation is gone.
+        RankingError: see `aborting`.
+    """
+    begin(engine, plan)
+    with aborting(engine, plan):
+        reports = {}
+        for alias, part in parts.items():
+            target = plan.indices[alias] + WRITING
+            delete_documents(engine, target, part.gone(), settings=settings)
+            reports[alias] = write_frame(part.due(), part.make, engine=engine, target=target, settings=settings)
+        report = reports.pop(plan.alias).beside(*reports.values())
+        return finish(engine, plan, settings, report=report, figures=figures)
+
+
 def write_frame(
     frame: DataFrame, make: Maker, *, engine: Engine, target: str, settings: PublishSettings
 ) -> WriteReport:
     """Writes one document a row of the frame, partition by partition.
 
     Args:
-        make: (id, document) pairs of a batch; one of the makers below.
+        make: (id, document) pairs of a batch.
         target: the private alias of the generation being written.
 
     Raises:
@@ -55,20 +115,6 @@ def write_frame(
         ledger = [RefusedDocument(**entry) for entry in values.pop("ledger")]
         total = total.add(WriteReport(**values, ledger=ledger))
     return total
-
-
-def write_parts(
-    parts: Sequence[tuple[DataFrame, Maker, str]], *, engine: Engine, settings: PublishSettings
-) -> WriteReport:
-    """Writes several (frame, make, target), each as `write_frame` does; the last is the one with the ranks.
-
-    Returns:
-        What the parts' writers say together, see `WriteReport.beside`.
-    """
-    *sides, report = (
-        write_frame(frame, make, engine=engine, target=to, settings=settings) for frame, make, to in parts
-    )
-    return report.beside(*sides)
 
 
 @contextmanager
@@ -108,8 +154,8 @@ def main_documents(keyword_attributes: tuple[str, ...]) -> Maker:
             for place in range(start, end):
                 scores.setdefault(variant[place], {})[segment[place]] = final[place]
             # A map column comes as pairs.
-            item["attributes"] = dict(item["attributes"] or ())
-            document = main_document(item, scores, list_name=item["list"], keyword_attributes=keyword_attributes)
+            item["attributes"] = dict(item.get("attributes") or ())
+            document = main_document(item, scores, list_name=item.get("list"), keyword_attributes=keyword_attributes)
             yield item["item_id"], document
 
     return make

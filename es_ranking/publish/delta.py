@@ -31,6 +31,7 @@ def plan_delta(
     written: int,
     added: int,
     removed: int,
+    content: str = "",
 ) -> PublishPlan:
     """What bringing the serving generation up to date would do. Changes nothing.
 
@@ -38,6 +39,8 @@ def plan_delta(
         written: documents that will be put, new ones included.
         added: of these, how many the serving generation lacks.
         removed: documents that will be taken away.
+        content: checksum of the documents, see `GenerationMeta`; of the reasons there is none, an hour does not write
+            the place of those that only made room.
 
     Raises:
         IndexMissing: nothing is published under the alias.
@@ -53,6 +56,7 @@ def plan_delta(
     meta = replace(
         now.meta, generation=generation.id, run=run, number=generation.number, as_of=as_of,
         documents=now.meta.documents + added - removed, night=now.meta.night or now.meta.run,
+        content={**now.meta.content, why_alias(alias): "", alias: content},
     )  # fmt: skip
     (state,) = engine.indices(now.generation.index)
     ranks = sum(len(segments) for segments in meta.rank_fields.values())

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from es_ranking.engine.contract import Engine
+from es_ranking.publish.changes import Changes, Compare, cloned, hindrance
 from es_ranking.publish.generation import (
     Generation,
     GenerationMeta,
@@ -17,14 +18,14 @@ from es_ranking.publish.generation import (
     why_alias,
 )
 from es_ranking.publish.settings import PublishSettings
-from es_ranking.schema import checked_limit, count_fields, main_mapping, rank_fields, side_mapping
+from es_ranking.schema import checked_limit, count_fields, flat_settings, main_mapping, rank_fields, side_mapping
 from segments.catalogue import Catalogue
 from segments.errors import ContractBroken, Refused
 
 # Without a serving generation to measure: bytes of a document, and of each of its rank fields (value and point).
 _DOCUMENT_BYTES, _RANK_BYTES = 700, 20
 # While segments merge, old and new lie side by side.
-_MERGE_ROOM = 2.0
+MERGE_ROOM = 2.0
 _DOCUMENTS_A_SECOND = 4_000
 
 
@@ -45,6 +46,7 @@ class PublishPlan:
         bytes_free: disk the engine has, None if it does not tell.
         seconds: expected time of the writing, estimated.
         clones: alias → index the new one begins as a copy of; empty where everything is written.
+        changes: of each copy, how many documents are added, changed, removed and stay the same.
     """
 
     generation: str
@@ -66,6 +68,7 @@ class PublishPlan:
     retires: tuple[str, ...] = ()
     bodies: dict[str, Any] = field(default_factory=dict, repr=False)
     clones: dict[str, str] = field(default_factory=dict)
+    changes: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def target(self) -> Generation:
@@ -98,6 +101,8 @@ def plan_publish(
     users: int,
     settings: PublishSettings,
     space: str = "",
+    content: Mapping[str, str] | None = None,
+    compare: Compare | None = None,
 ) -> PublishPlan:
     """Looks at the engine and says what publishing this run would do. Changes nothing.
 
@@ -105,6 +110,8 @@ def plan_publish(
         documents: items to publish, each exactly one document.
         users: users whose segments are published beside.
         space: names the set of item vectors, empty where items have none.
+        content: see `GenerationMeta`.
+        compare: asked only where a copy of the serving generation could do; None: everything is written.
 
     Raises:
         ContractBroken: nothing to publish.
@@ -128,6 +135,7 @@ def plan_publish(
         catalogue=catalogue.model_dump(mode="json"),
         documents=documents,
         space=space,
+        content=dict(content or {}),
     )
     mapping = main_mapping(
         ranks,
@@ -135,11 +143,20 @@ def plan_publish(
         keyword_attributes=settings.keyword_attributes,
         index_ranks=settings.index_rank_fields,
         vectors=bool(space),
+        further=settings.properties,
         meta=meta.to_meta(),
     )
     limit = checked_limit(mapping, limit=settings.field_limit, may_raise=settings.raise_field_limit)
     fields = sum(len(segments) for segments in ranks.values())
-    needed = _bytes_needed(engine, now, documents=documents, rank_fields=fields)
+    why, copied = _reason(generation, now), dict[str, Changes]()
+    if now is not None and compare is not None:
+        against = hindrance(engine, meta, mapping, now=now, found=found, settings=settings)
+        known = {} if against else compare(now)
+        copied = cloned(known, settings)
+        why = f"{why}; {_how(known, copied, against or f'run {now.meta.run} cannot be compared with')}"
+    counts = {alias: documents, why_alias(alias): documents, users_alias(alias): users}
+    writes = {name: copied[name].put if name in copied else count for name, count in counts.items()}
+    needed = _bytes_needed(engine, now, documents=writes[alias], rank_fields=fields)
     free = checked_space(engine, needed, settings)
     return PublishPlan(
         generation=generation.id,
@@ -147,7 +164,7 @@ def plan_publish(
         run=run,
         number=generation.number,
         replaces=now.generation.id if now else None,
-        why=_reason(generation, now),
+        why=why,
         documents=documents,
         users=users,
         fields=count_fields(mapping),
@@ -155,15 +172,17 @@ def plan_publish(
         rank_fields=fields,
         bytes_needed=needed,
         bytes_free=free,
-        seconds=round((2 * documents + users) / _DOCUMENTS_A_SECOND) + 1,
+        seconds=round(sum(writes.values()) / _DOCUMENTS_A_SECOND) + 1,
         indices=generation.indices,
         sweeps=tuple(p.generation.id for p in found if p.half and not p.serving and p.generation < generation),
         retires=tuple(_retired(found, now, settings.keep_generations)),
         bodies={
-            alias: _body(mapping, settings, limit=limit),
+            alias: _body(mapping, settings, limit=limit, analysis=settings.analysis),
             why_alias(alias): _body(side_mapping("ranks", meta.to_meta()), settings),
             users_alias(alias): _body(side_mapping("segments", meta.to_meta()), settings),
         },
+        clones={name: now.generation.indices[name] for name in copied} if now else {},
+        changes={name: asdict(changes) for name, changes in copied.items()},
     )
 
 
@@ -194,6 +213,14 @@ def _reason(generation: Generation, now: Published | None) -> str:
     return f"run {generation.run} is newer than the serving run {now.generation.run}"
 
 
+def _how(known: Mapping[str, Changes], copied: Mapping[str, Changes], otherwise: str) -> str:
+    told = [
+        f"{changes.share:.1%} of {name} differ: {'a copy is changed' if name in copied else 'written whole'}"
+        for name, changes in known.items()
+    ]
+    return ", ".join(told) or f"written whole: {otherwise}"
+
+
 def _retired(found: list[Published], now: Published | None, keep: int) -> list[str]:
     """Complete generations beyond the ones kept: the new one, then the one serving until now, then the newest."""
     others = [p for p in found if not p.half and not p.serving]
@@ -207,7 +234,7 @@ def _bytes_needed(engine: Engine, now: Published | None, *, documents: int, rank
         size = engine.size(now.generation.index)
         if size.documents:
             each = max(each / 2, size.bytes / size.documents)
-    return round(documents * each * _MERGE_ROOM)
+    return round(documents * each * MERGE_ROOM)
 
 
 def checked_space(engine: Engine, needed: int, settings: PublishSettings) -> int | None:
@@ -229,7 +256,13 @@ def checked_space(engine: Engine, needed: int, settings: PublishSettings) -> int
     return disk.free
 
 
-def _body(mapping: Mapping[str, Any], settings: PublishSettings, *, limit: int = 1_000) -> dict[str, Any]:
+def _body(
+    mapping: Mapping[str, Any],
+    settings: PublishSettings,
+    *,
+    limit: int = 1_000,
+    analysis: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """While loading: no refresh, no replicas; both are set when the generation is complete."""
     return {
         "settings": {
@@ -237,6 +270,7 @@ def _body(mapping: Mapping[str, Any], settings: PublishSettings, *, limit: int =
             "index.number_of_replicas": 0,
             "index.refresh_interval": "-1",
             "index.mapping.total_fields.limit": limit,
+            **flat_settings({"index": {"analysis": analysis or {}}}),
         },
         "mappings": dict(mapping),
     }

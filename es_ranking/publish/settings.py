@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field as Setting
 
 from segments.config import Settings
@@ -55,6 +57,12 @@ class PublishSettings(Settings):
     why_places: int = Setting(
         default=200, ge=0, description="first places of each list whose reasons are kept; 0: none"
     )
+    delta_below: float = Setting(
+        default=0.4,
+        ge=0.0,
+        le=1.0,
+        description="an index begins as a copy of the serving one if less than this share of it differs; 0: never",
+    )
     raise_field_limit: bool = Setting(
         default=False, description="raise index.mapping.total_fields.limit when the rank fields do not fit"
     )
@@ -64,6 +72,12 @@ class PublishSettings(Settings):
     )
     keyword_attributes: tuple[str, ...] = Setting(
         default=(), description="item attributes that queries filter by: mapped as keyword fields of the same name"
+    )
+    analysis: dict[str, Any] = Setting(
+        default={}, description="analysers of a generation's index, as in the engine's settings under `analysis`"
+    )
+    properties: dict[str, Any] = Setting(
+        default={}, description="fields laid over ours, as in the engine's mappings: another analyser, further fields"
     )
     index_rank_fields: bool = Setting(
         default=True, description="points for rank fields: sorted reads skip what cannot win, at the price of disk"

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from es_ranking.engine.contract import Engine
@@ -21,11 +21,13 @@ from es_ranking.publish.gates import Verdict, check_gates, verdict_rows
 from es_ranking.publish.generation import (
     WRITING,
     Generation,
+    GenerationMeta,
     serving,
     users_alias,
     why_alias,
 )
 from es_ranking.publish.plan import PublishPlan, refuse_older
+from es_ranking.publish.seal import open_to_writes
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.publish.write import WriteReport, swept
 from segments.errors import Refused
@@ -76,6 +78,14 @@ def targets_of(plan: PublishPlan) -> Targets:
     return Targets(*names)
 
 
+def counted(engine: Engine, plan: PublishPlan, documents: int) -> PublishPlan:
+    """The begun plan with the number of its documents, where only the writers know it; the generation is told, too."""
+    kept = plan.bodies[plan.alias]["mappings"]["_meta"]
+    meta = replace(GenerationMeta.of(kept, where=plan.generation), documents=documents)
+    engine.put_mapping(plan.generation, {"_meta": {**kept, **meta.to_meta()}})
+    return replace(plan, documents=documents)
+
+
 def begin(engine: Engine, plan: PublishPlan) -> Targets:
     """Sweeps half-written leftovers and creates the generation's indices, behind private aliases only.
 
@@ -123,25 +133,34 @@ def finish(
         raise Refused(
             f"the engine refused {report.refused} documents, {allowed} are allowed{told}", where=plan.generation
         )
-    every = ",".join(plan.indices.values())
     try:
-        engine.refresh(every)
+        engine.refresh(",".join(plan.indices.values()))
     except IndexMissing as error:
         raise swept(plan.generation) from error
     documents = _reconcile(engine, plan, refused=report.refused)
     verdicts = check_gates(engine, plan, settings.gates, figures)
-    settled = {"index.refresh_interval": settings.refresh_interval, "index.number_of_replicas": settings.replicas}
-    engine.put_settings(every, settled)
-    _switch(engine, plan)
+    settle(engine, plan, settings)
+    switch(engine, plan)
     retired = retire(engine, plan)
     return Finished(
         plan.generation, plan.replaces, documents, tuple(verdicts), tuple(retired), time.perf_counter() - began, report
     )
 
 
+def settle(engine: Engine, plan: PublishPlan, settings: PublishSettings) -> None:
+    """What loading did without: refreshes and replicas."""
+    settled = {"index.refresh_interval": settings.refresh_interval, "index.number_of_replicas": settings.replicas}
+    engine.put_settings(",".join(plan.indices.values()), settled)
+
+
 def abort(engine: Engine, plan: PublishPlan) -> None:
-    """Removes the half-written generation; one that serves already is left alone. May be called twice."""
+    """Removes the half-written generation; one that serves already is left alone. May be called twice.
+
+    What it was copied from serves on, and takes writes again.
+    """
     discard(engine, plan.target)
+    with suppress(IndexMissing):
+        open_to_writes(engine, *plan.clones.values())
 
 
 def discard(engine: Engine, generation: Generation) -> None:
@@ -180,8 +199,10 @@ def remove(engine: Engine, generation: Generation) -> None:
 
 def _clone(engine: Engine, source: str, index: str, body: Mapping[str, Any]) -> None:
     # What has been copied is never written again, so its seal may stay: reading, rolling back and deleting need none.
-    engine.put_settings(source, {"index.blocks.write": True})
-    engine.clone_index(source, index, {key: value for key, value in body.items() if key != "mappings"})
+    engine.close_to_writes(source)
+    # A copy has as many shards as what it is copied from.
+    settings = {name: value for name, value in body["settings"].items() if name != "index.number_of_shards"}
+    engine.clone_index(source, index, {"settings": settings, "aliases": body["aliases"]})
     engine.put_mapping(index, {"_meta": body["mappings"]["_meta"]})
 
 
@@ -203,7 +224,12 @@ def _reconcile(engine: Engine, plan: PublishPlan, *, refused: int) -> int:
     return documents
 
 
-def _switch(engine: Engine, plan: PublishPlan) -> None:
+def switch(engine: Engine, plan: PublishPlan) -> None:
+    """The one atomic change: the plan's generation serves under every alias, what served before does not.
+
+    Raises:
+        Refused: something else serves by now than the plan saw, or this generation was swept.
+    """
     now = serving(engine, plan.alias)
     refuse_older(plan.target, now)
     found = now.generation.id if now else None
