@@ -58,7 +58,7 @@ def write(engine: Engine, alias: str, doc_id: str = "late") -> list[int]:
 
 
 def told(engine: Engine, alias: str, check: str) -> str:
-    patient = Patient(engine, "", (alias,), datetime(2017, 11, 27, 1, tzinfo=UTC), 36.0)
+    patient = Patient(engine, None, (alias,), datetime(2017, 11, 27, 1, tzinfo=UTC), 36.0)
     return " ".join(f"{one.state}: {one.found} {one.cure}" for one in examine(patient) if one.check == check)
 
 
