@@ -17,7 +17,7 @@ from es_ranking.publish.generation import generations, serving
 from es_ranking.publish.rollback import plan_rollback, rollback
 from es_ranking.query.recommended import recommended
 from segments.errors import Refused
-from spark_jobs import catch_up, publish_changes
+from spark_jobs import catch_up, es_ranks, publish_changes
 from spark_jobs.night import Night
 from spark_jobs.nightly import HOURLY, run_night
 from spark_jobs.sources.world import World
@@ -151,7 +151,7 @@ def test_a_crash_in_the_middle_leaves_the_previous_ranks_and_the_rerun_ends_righ
         raise KeyboardInterrupt  # as a signal would: nothing is cleaned up
 
     with monkeypatch.context() as patch:
-        patch.setattr(publish_changes, "finish", killed)
+        patch.setattr(es_ranks, "finish", killed)
         with pytest.raises(KeyboardInterrupt):
             run_night(hour, HOURLY)
     assert serving(engine, index) == old
