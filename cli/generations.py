@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli.output import emit, output_option
+from cli.output import emit, output_option, stderr
 from es_ranking.engine.connect import connect
 from es_ranking.publish.difference import PERSISTENCE, Move, SegmentDifference, chosen, differences
 from es_ranking.publish.generation import generations as list_generations
@@ -67,12 +67,18 @@ def diff(
         filters=[{"term": {field: value}} for field, value in given.items() if value is not None],
     )  # fmt: skip
     rbo = fmean(one.rbo for one in found)
+    was, now = (one.meta.rank_fields[named] for one in (before, after))
+    only = {"segments_gone": [name for name in was if name not in now],
+            "segments_new": [name for name in now if name not in was]}  # fmt: skip
     if output == "json":
         told = {"alias": alias, "old": before.generation.id, "new": after.generation.id, "variant": named, "top": top}
-        emit({**told, "rbo": rbo, "segments": [one.to_dict() for one in found]}, output)
+        emit({**told, "rbo": rbo, **only, "segments": [one.to_dict() for one in found]}, output)
         return
     title = f"{before.generation.id} → {after.generation.id}, variant {named}, first {top}: overlap {rbo:.3f}"
     emit([_counts(one) for one in found] if len(found) > 1 else _moves(found[0]), output, title=title)
+    for what, names in only.items():
+        if names and not segments:
+            stderr.print(f"{what.replace('_', ' ')}: {', '.join(names)}", style="dim", markup=False)
 
 
 def _counts(one: SegmentDifference) -> dict[str, Any]:

@@ -170,6 +170,7 @@ def test_diff(
     found = told(capsys, "diff", index_name, "--top", "3")
     assert (found["old"], found["new"], found["variant"], found["top"]) == (first, second, "B", 3)
     assert [one["segment"] for one in found["segments"]] == ["all", "d_young", "d_old"]
+    assert (found["segments_gone"], found["segments_new"]) == ([], [])
     assert found["segments"][0]["risers"][0] == {"item": "i038", "title": "Item 38", "before": 39, "after": 1}
     (same,) = told(capsys, "diff", index_name, second, second, "--variant", "A")["segments"]
     assert same["rbo"] == pytest.approx(1.0)
