@@ -14,7 +14,8 @@ from typing import Any
 from es_ranking.engine.contract import Engine
 from segments.errors import Refused
 
-_PAGE, _IDS_A_PAGE, _COUNTS_A_REQUEST = 1_000, 10_000, 100
+_PAGE, _COUNTS_A_REQUEST = 1_000, 100
+_PARTS, _SMALLEST_PART, _LARGEST_PART = 200, 1_000, 10_000
 Query = Mapping[str, Any]
 
 
@@ -41,14 +42,18 @@ def written_since(engine: Engine, index: str, since: Mapping[str, int]) -> Itera
 
 
 def parted(engine: Engine, index: str) -> list[Query]:
-    """Queries that part any copy of the index by item id, some ten thousand documents each."""
+    """Queries that part any copy of the index by item id, some two hundred of them.
+
+    The more there are the less is read where one differs, and the longer it takes to count them all.
+    """
+    size = min(max(engine.count(index) // _PARTS, _SMALLEST_PART), _LARGEST_PART)
     bounds: list[str] = []
     after: list[Any] = []
     while True:
-        body = {"size": _IDS_A_PAGE, "query": {"exists": {"field": "item_id"}}, "sort": [{"item_id": "asc"}],
+        body = {"size": size, "query": {"exists": {"field": "item_id"}}, "sort": [{"item_id": "asc"}],
                 "_source": False, "track_total_hits": False}  # fmt: skip
         hits = engine.search(index, {**body, "search_after": after} if after else body)["hits"]["hits"]
-        if len(hits) < _IDS_A_PAGE:
+        if len(hits) < size:
             break
         after = hits[-1]["sort"]
         bounds.append(after[0])
@@ -111,10 +116,10 @@ def _ids(engine: Engine, index: str, query: Query) -> set[str]:
     found: set[str] = set()
     after: list[Any] = []
     while True:
-        body = {"size": _IDS_A_PAGE, "query": query, "sort": [{"item_id": "asc"}], "_source": False,
+        body = {"size": _LARGEST_PART, "query": query, "sort": [{"item_id": "asc"}], "_source": False,
                 "track_total_hits": False}  # fmt: skip
         hits = engine.search(index, {**body, "search_after": after} if after else body)["hits"]["hits"]
         found.update(hit["_id"] for hit in hits)
-        if len(hits) < _IDS_A_PAGE:
+        if len(hits) < _LARGEST_PART:
             return found
         after = hits[-1]["sort"]

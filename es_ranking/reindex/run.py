@@ -14,12 +14,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from es_ranking.engine.contract import Engine
+from es_ranking.engine.errors import EngineDenied
 from es_ranking.publish.delta import delete_documents
+from es_ranking.publish.gates import check_gates
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.seal import open_to_writes
 from es_ranking.publish.settings import GateSettings, PublishSettings
-from es_ranking.publish.switch import Targets, abort, begin, counted, finish, targets_of
-from es_ranking.publish.write import WriteReport, swept, write_documents
+from es_ranking.publish.switch import Targets, abort, begin, counted, settle, switch, targets_of
+from es_ranking.publish.write import swept, write_documents
 from es_ranking.reindex.catch_up import Query, parted, too_many, unequal, with_attributes, written_since
 from es_ranking.reindex.plan import ReindexPlan
 from es_ranking.scripts.store import ATTRIBUTES, put_scripts
@@ -28,8 +30,9 @@ from segments.errors import RankingError, Refused
 log = logging.getLogger("es_ranking.reindex")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FORGOTTEN = 3
-# The ranks were judged when they were published: of a copy only sameness is asked.
-_SAME = GateSettings(min_coverage=None, min_distinct_scores=None, min_overlap=1.0, max_unseen=0.0, min_calibration=None)
+# The ranks were judged when they were published: of a copy only sameness is asked, but for what is written just now.
+_SAME = GateSettings(min_coverage=None, min_distinct_scores=None, min_overlap=0.9, max_unseen=0.1, min_calibration=None)
+_SHORT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,10 @@ def reindex(engine: Engine, plan: ReindexPlan, *, publish: PublishSettings, resu
         _copy(engine, plan, targets)
         engine.refresh(targets.main)
         copy = _Copy(engine, plan, targets, publish, parted(engine, targets.main))
+        copy.come_near()
+        check_gates(engine, plan.publish, _SAME)
+        settle(engine, plan.publish, publish.model_copy(update=plan.settled))
+        counted(engine, plan.publish, engine.count(targets.main))
         for round_ in range(1, plan.settings.rounds + 1):
             copy.come_near()
             blocked = copy.switch()
@@ -114,7 +121,7 @@ def _copy(engine: Engine, plan: ReindexPlan, targets: Targets) -> None:
     for _ in range(_FORGOTTEN):
         task = engine.reindexing(targets.main)
         if task is not None:
-            engine.rethrottle(task, speed)
+            _hurry(engine, task, speed)
         else:
             task = engine.start_reindex(plan.source, targets.main, requests_per_second=speed,
                                         slices=plan.settings.slices, script=script)  # fmt: skip
@@ -123,6 +130,13 @@ def _copy(engine: Engine, plan: ReindexPlan, targets: Targets) -> None:
         log.warning("the engine does not know its task %s any more; it copies what is missing", task)
     raise Refused("the engine forgets its own copying", where=plan.publish.generation,
                   hint="look at its log, then run again")  # fmt: skip
+
+
+def _hurry(engine: Engine, task: str, speed: float | None) -> None:
+    try:
+        engine.rethrottle(task, speed)
+    except EngineDenied as error:
+        log.warning("the copying goes on as fast as it was begun: %s", error.what)
 
 
 def _done(engine: Engine, plan: ReindexPlan, targets: Targets, task: str) -> bool:
@@ -150,16 +164,16 @@ class _Copy:
         self, engine: Engine, plan: ReindexPlan, targets: Targets, publish: PublishSettings, parts: list[Query]
     ) -> None:
         self.engine, self.plan, self.targets, self.parts = engine, plan, targets, parts
-        self.publish = publish.model_copy(update={**plan.settled, "gates": _SAME})
+        self.publish = publish
         self.since = plan.since
         self.written = self.deleted = self.documents = 0
 
     def come_near(self) -> None:
-        """Follows the source, which is written on, until a pass takes less than half of the time writers may wait."""
+        """Follows the source, which is written on, until a pass is so short that writers could have waited for it."""
         for _ in range(self.plan.settings.rounds):
             began = time.perf_counter()
             self._follow(None)
-            if time.perf_counter() - began < self.plan.settings.max_block_seconds / 2:
+            if time.perf_counter() - began < min(_SHORT_SECONDS, self.plan.settings.max_block_seconds / 2):
                 return
 
     def switch(self) -> float | None:
@@ -178,8 +192,7 @@ class _Copy:
                 raise Refused(f"the copy is not the same: {wrong}", where=self.plan.publish.generation)
             self.documents = self.engine.count(self.targets.main)
             _in_time(until)
-            finish(self.engine, counted(self.engine, self.plan.publish, self.documents), self.publish,
-                   report=WriteReport())  # fmt: skip
+            switch(self.engine, self.plan.publish)
         except _TooLong:
             open_to_writes(self.engine, source)
             return None

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from es_ranking.doctor import CHECKS, Finding, Patient, examine
-from es_ranking.engine.contract import Engine
+from es_ranking.engine.contract import Disk, Engine
 from es_ranking.policy.document import Policy
 from es_ranking.policy.store import PolicyStore
-from es_ranking.publish.generation import published_aliases
+from es_ranking.publish.generation import published_aliases, serving_meta
+from es_ranking.publish.seal import mend
 from es_ranking.publish.switch import begin
+from segments.errors import RankingError
+from tests.contracts.faulty_engine import FaultyEngine
 from tests.es_ranking.publish.shop import NIGHT, SETTINGS, Publisher, plan_for
 
 AS_OF = datetime(2017, 11, 27, tzinfo=UTC)
 
 
 def findings_of(engine: Engine | None, *aliases: str, hours: float = 1.0) -> dict[str, Finding]:
-    patient = Patient(engine, "it is away", aliases, AS_OF + timedelta(hours=hours), max_age_hours=36.0)
+    patient = Patient(engine, RankingError("it is away"), aliases, AS_OF + timedelta(hours=hours), max_age_hours=36.0)
     return {finding.check: finding for finding in examine(patient)}
 
 
@@ -75,7 +79,42 @@ def test_a_policy_that_no_longer_fits(engine: Engine, shop: str) -> None:
 
 def test_a_serving_index_that_never_refreshes(engine: Engine, shop: str) -> None:
     engine.put_settings(shop, {"index.refresh_interval": "-1"})
+    ill = findings_of(engine, shop)[f"settings {shop}"]
+    assert (ill.state, ill.cure) == ("error", f"es-ranking doctor {shop} --mend")
+    assert mend(engine, shop) == ["index.refresh_interval"]
+    assert mend(engine, shop) == []
+    assert f"settings {shop}" not in findings_of(engine, shop)
+
+
+def test_a_serving_index_that_nobody_can_write(engine: Engine, shop: str) -> None:
+    engine.close_to_writes(shop)
     assert findings_of(engine, shop)[f"settings {shop}"].state == "error"
+    assert mend(engine, shop) == ["index.blocks.write"]
+    assert f"settings {shop}" not in findings_of(engine, shop)
+
+
+def test_rank_fields_that_are_not_those_of_the_catalogue(engine: Engine, shop: str) -> None:
+    assert findings_of(engine, shop)[f"ranks {shop}"].state == "ok"
+    fields = {"rank": {"properties": {"B": {"properties": {"d_lost": {"type": "double"}}}}},
+              "recommended": {"type": "alias", "path": "rank.A.all"}}  # fmt: skip
+    engine.put_mapping(shop, {"properties": fields})
+    meta = serving_meta(engine, shop)
+    known = {**meta.rank_fields, "A": ["all", "d_new"]}
+    engine.put_mapping(shop, {"_meta": replace(meta, rank_fields=known).to_meta()})
+    ill = findings_of(engine, shop)[f"ranks {shop}"]
+    assert ill.state == "error"
+    for part in ("no field rank.A.d_new", "rank.B.d_lost is of no known segment", "recommended is rank.A.all, not"):
+        assert part in ill.found
+
+
+def test_no_room_for_the_next_generation(engine: Engine, shop: str) -> None:
+    assert findings_of(engine, shop)[f"room {shop}"].state == "ok"
+
+    class Full(FaultyEngine):
+        def disk(self) -> Disk:
+            return Disk(free=1_000, total=100_000)
+
+    assert findings_of(Full(engine), shop)[f"room {shop}"].state == "warning"  # type: ignore[arg-type]
 
 
 def test_everything_away(monkeypatch: pytest.MonkeyPatch) -> None:

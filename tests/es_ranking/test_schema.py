@@ -6,7 +6,16 @@ import pytest
 
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.errors import EngineRejected
-from es_ranking.schema import checked_limit, count_fields, main_mapping, rank_field, rank_fields, side_mapping
+from es_ranking.schema import (
+    checked_limit,
+    count_fields,
+    flat_settings,
+    laid_over,
+    main_mapping,
+    rank_field,
+    rank_fields,
+    side_mapping,
+)
 from segments.errors import Refused, UsageError
 from tests.es_ranking.publish.shop import CATALOGUE, NIGHT, SETTINGS, plan_for
 
@@ -46,6 +55,30 @@ def test_the_mapping_whole() -> None:
             "rank": {"properties": {"A": {"properties": {"all": {"type": "double"}}}}},
             "recommended": {"type": "alias", "path": "rank.A.all"},
         },
+    }
+
+
+def test_the_owners_fields_are_laid_over_ours() -> None:
+    loud = {"type": "text", "analyzer": "loud"}
+    stock = {"properties": {"count": {"type": "integer"}}}
+    mapping = main_mapping({"A": ["all"]}, default_variant="A", further={"title": loud, "stock": stock})
+    plain = main_mapping({"A": ["all"]}, default_variant="A")
+    assert mapping["properties"] == {**plain["properties"], "title": loud, "stock": stock}
+    below = {"o": {"properties": {"a": {"type": "long"}, "b": {"type": "long"}}}}
+    above = {"o": {"properties": {"b": {"type": "double"}}}}
+    assert laid_over(below, above) == {"o": {"properties": {"a": {"type": "long"}, "b": {"type": "double"}}}}
+    assert laid_over(below, {"o": {"type": "long"}}) == {"o": {"type": "long"}}
+    for reserved in ("rank", "item_id", "recommended", "vector"):
+        with pytest.raises(UsageError, match="stays as it is"):
+            main_mapping({"A": ["all"]}, default_variant="A", further={reserved: stock})
+
+
+def test_settings_as_the_engine_lists_them() -> None:
+    nested = {"index": {"analysis": {"filter": {"x": {"type": "stop", "stopwords": ["a"]}}}, "codec": "default"}}
+    assert flat_settings(nested) == {
+        "index.analysis.filter.x.type": "stop",
+        "index.analysis.filter.x.stopwords": ["a"],
+        "index.codec": "default",
     }
 
 

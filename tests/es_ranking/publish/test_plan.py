@@ -45,6 +45,14 @@ def test_the_first_plan(engine: Engine, index_name: str) -> None:
     assert engine.indices(f"{index_name}*") == []
 
 
+def test_analysers_and_fields_of_the_owner(engine: Engine, index_name: str, published: Publisher) -> None:
+    analysis = {"analyzer": {"loud": {"type": "custom", "tokenizer": "standard", "filter": ["uppercase"]}}}
+    further = {"title": {"type": "text", "analyzer": "loud"}, "stock": {"type": "integer"}}
+    published(NIGHT, settings=SETTINGS.model_copy(update={"analysis": analysis, "properties": further}))
+    assert engine.count(index_name, {"term": {"title": "ITEM"}}) == ITEMS
+    assert engine.get_mapping(index_name)["properties"]["stock"] == {"type": "integer"}
+
+
 def test_a_plan_travels_as_json_and_compares(engine: Engine, index_name: str) -> None:
     plan = plan_for(engine, index_name, NIGHT)
     assert PublishPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
