@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "search": ("cli.search", "command", "Run a query sorted by recommended."),
     "segments": ("cli.segments", "group", "Who is in which group."),
     "serve": ("cli.serve", "command", "Answer the engine's own _search over HTTP, recommended where asked."),
+    "templates": ("cli.templates", "group", "Component and index templates for indices of your own."),
     "vectors": ("cli.vectors", "group", "Compress content vectors, and compare the ways of doing it."),
 }
 # Libraries of the optional extras: a missing one is named with the pip command that brings it.
