@@ -59,6 +59,7 @@ def command(
     """
     from es_ranking.actions.connect import connect_actions
     from es_ranking.engine.connect import connect
+    from es_ranking.experiments.live import LiveExperiments
     from es_ranking.policy.live import LivePolicies
     from es_ranking.query.cursor import has_lasting_key
     from es_ranking.query.exposures import JsonLinesExposureLog
@@ -87,6 +88,7 @@ def command(
         actions=connect_actions() if user else None,
         tastes=connect_tastes() if user else None,
         policies=LivePolicies(engine, timeout_seconds=None),
+        experiments=LiveExperiments(engine, timeout_seconds=None),
         cursor=cursor,
         way=way,
         explain=explain,
@@ -123,7 +125,7 @@ def read_body(text: str) -> dict[str, Any]:
         body = json.loads(source)
     except OSError as error:
         raise UsageError("cannot read the file", where=text[1:], hint=error.strerror) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"not valid JSON: {error}", where="--query") from error
     if not isinstance(body, dict):
         raise UsageError("a query is a JSON object", where="--query", hint='{"term": {"category": "SOUP"}}')

@@ -47,16 +47,19 @@ def read_yaml(path: str | Path, *, variables: bool = True) -> dict[str, Any]:
     """One YAML mapping; with `variables`, those of the environment are filled in.
 
     Raises:
-        UsageError: no such file, not YAML, not a mapping, or a variable without value and default.
+        UsageError: no such file, not UTF-8, not YAML, not a mapping, or a variable without value and default.
     """
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError("cannot read the file", where=str(file), hint=error.strerror) from error
+    except ValueError as error:
+        raise UsageError("the file is no text in UTF-8", where=str(file)) from error
     try:
         values = yaml.safe_load(_VARIABLE.sub(lambda match: _variable(match, file), text) if variables else text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # a date or a number that is none comes as a ValueError
         raise UsageError(f"not valid YAML: {' '.join(str(error).split())}", where=str(file)) from error
     if values is None:
         return {}

@@ -1,4 +1,4 @@
-"""The embedded node: one real life from start to stop, and what it refuses before it begins."""
+"""The embedded node: what it refuses before it begins; its life is in test_life.py."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ import pytest
 import yaml
 
 from es_ranking.engine import launch, launch_elasticsearch, launch_opensearch, unprivileged
-from es_ranking.engine.connect import connect
 from es_ranking.engine.node import free_port, node_state, remove_node, start_node, stop_node
 from es_ranking.engine.places import node_folder
 from es_ranking.engine.redis_node import redis_answers, redis_state, start_redis, stop_redis
-from es_ranking.engine.releases import RELEASES, Release
 from es_ranking.engine.state import NodeState, born
 from es_ranking.engine.unprivileged import Identity, identity, reachable, reachable_copy
 from segments.errors import EngineUnreachable, UsageError
-from tests.conftest import NODES
 
 
 @pytest.fixture
@@ -32,28 +29,6 @@ def name() -> Iterator[str]:
     yield name
     remove_node(name)
     remove_node(f"{name}-2")
-
-
-@pytest.mark.parametrize("release", NODES)
-def test_a_life(name: str, release: Release) -> None:
-    state = start_node(name, product=release.product, version=release.version, heap="256m")
-    assert start_node(name) == state
-    engine = connect(state.url)
-    assert engine.product == state.product == release.product
-    told = engine.info()
-    assert (told["cluster_name"], told["version"]["number"]) == (f"es-ranking-{name}", release.version)
-    other = next(one for one in RELEASES if one is not release)
-    with pytest.raises(UsageError, match=f"the node {name} runs .* {release.version}"):
-        start_node(name, product=other.product, version=other.version)
-    if os.geteuid() == 0:
-        assert Path(f"/proc/{state.pid}").stat().st_uid != 0
-    with pytest.raises(UsageError, match="is in use"):
-        start_node(f"{name}-2", port=int(state.url.rpartition(":")[2]))
-    assert stop_node(name)
-    assert node_state(name) is None
-    assert not stop_node(name)
-    with pytest.raises(ProcessLookupError):
-        os.killpg(state.pid, 0)
 
 
 def test_a_stale_state_file_is_not_believed(name: str) -> None:

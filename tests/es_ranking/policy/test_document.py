@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from es_ranking.policy.changes import changes
 from es_ranking.policy.document import Policy, read_policy
@@ -86,28 +83,6 @@ def test_what_is_wrong_is_refused_with_its_place(campaign: dict[str, Any], messa
     assert "\n" not in refused.value.what
     with pytest.raises(UsageError, match="have one name: soup"):
         policy({"name": "soup"}, {"name": "soup"})
-
-
-_KEYS = st.sampled_from(
-    ["campaigns", "name", "starts", "ends", "zone", "pins", "item", "slot", "boosts", "factor", "items", "where",
-     "lists", "expressions", "expression", "priority", "x"]
-)  # fmt: skip
-_LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8),
-    st.sampled_from(["UTC", "Europe", "2026-11-27", "9999-12-31T23:59", "0001-01-01", "score / 0", "a"]),
-)  # fmt: skip
-_JSON = st.recursive(
-    _LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=5), max_leaves=25
-)
-
-
-@settings(max_examples=600, deadline=None)
-@given(_JSON, _JSON)
-def test_any_document_is_a_policy_or_one_clear_refusal(campaign: Any, other: Any) -> None:
-    for document in ({"campaigns": [campaign]}, {"campaigns": [{"name": "a", "pins": other}]}, {"campaigns": other}):
-        # anything else that is raised fails the test
-        with suppress(UsageError):
-            effective(Policy.of(document), place())
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from segments.errors import ContractBroken
 
 INDEX = f"t-painless-{uuid4().hex[:8]}"
 WORLDS, ITEMS = 60, 40
-EACH = 6
-"""Cases a world: three scripts in 60 worlds are 1,080 cases."""
+EACH = 17
+"""Cases a world: 1,020 of each script."""
 
 
 @pytest.fixture(scope="module")

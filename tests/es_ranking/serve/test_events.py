@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from es_ranking.actions.contract import Action, ActionsUnavailable
 from es_ranking.actions.memory import MemoryActionStore
@@ -72,20 +70,6 @@ def test_an_event_of_ubi() -> None:
 def test_refused_events_say_why(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(ContractBroken, match=reason):
         read({**SENT, **change})
-
-
-@settings(max_examples=100, deadline=None)
-@given(sent=st.recursive(
-    st.none() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(
-        st.sampled_from([*Event.model_fields, "action_name", "timestamp", "event_attributes", "object", "client_id"]),
-        inner, max_size=6), max_leaves=10))  # fmt: skip
-def test_whatever_is_sent_is_an_event_or_refused(sent: Any) -> None:
-    try:
-        event = read(sent)
-    except ContractBroken:
-        return
-    assert json.loads(event.line())["event_id"]
 
 
 def events(*names: str) -> list[Event]:

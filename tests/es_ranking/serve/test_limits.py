@@ -7,8 +7,6 @@ import threading
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from es_ranking.engine.errors import EngineBusy, EngineDenied, EngineRejected, IndexMissing
 from es_ranking.serve.body import is_recommended
@@ -143,54 +141,3 @@ def test_where_text_counts() -> None:
     assert has_text({"function_score": {"query": {"dis_max": {"queries": [match]}}}})
     assert not has_text({"bool": {"filter": [match]}})
     assert not has_text({"constant_score": {"filter": match}})
-
-
-KEYS = st.sampled_from([
-    "query", "sort", "from", "size", "aggs", "post_filter", "collapse", "knn", "docvalue_fields", "fields", "_source",
-    "min_score", "bool", "must", "filter", "match", "term", "recommended", "field", "highlight", "pit", "suggest",
-    "stored_fields", "track_total_hits", "runtime_mappings", "function_score",
-])  # fmt: skip
-LEAVES = (
-    st.none()
-    | st.booleans()
-    | st.integers(-5, 200)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=6)
-)
-VALUES = st.recursive(
-    LEAVES | KEYS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
-)
-SORTS = st.sampled_from(["recommended", [{"recommended": {"order": "desc"}}]])
-BODIES = st.one_of(VALUES, st.builds(lambda body, sort: {**body, "sort": sort},
-                                     st.dictionaries(KEYS, VALUES, max_size=5), SORTS))  # fmt: skip
-
-
-@settings(max_examples=150, deadline=None)
-@given(body=BODIES)
-def test_no_body_makes_the_service_fail(body: Any) -> None:
-    service = service_of(MemoryEngine())
-    response = call(service, "POST", SEARCH, json=body, headers={"x-es-ranking-user": "ann"})
-    service.pool.close()
-    assert response.status_code in {200, 400, 413}, response.text
-    if response.status_code != 200:
-        assert refused(response)
-
-
-@settings(max_examples=50, deadline=None)
-@given(raw=st.binary(max_size=60))
-def test_no_bytes_make_the_service_fail(raw: bytes) -> None:
-    service = service_of(MemoryEngine())
-    response = call(service, "POST", SEARCH, content=raw)
-    service.pool.close()
-    assert response.status_code in {200, 400}, response.text
-
-
-def test_metrics_answer_when_nothing_else_does() -> None:
-    service = service_of(MemoryEngine())
-    gauge = f'es_ranking_generation_age_hours{{index="{ALIAS}"}}'
-    assert gauge in call(service, "GET", "/metrics").text
-    service.pool.held = service.pool.most
-    crowded = call(service, "GET", "/metrics")
-    assert crowded.status_code == 200
-    assert gauge not in crowded.text, "an age nobody has asked for is not told"
-    assert 'es_ranking_requests_total{route="metrics",status="200"} 1' in crowded.text
