@@ -81,7 +81,7 @@ class TransportContract:
 
     @pytest.fixture(autouse=True)
     def _no_pauses(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("es_ranking.engine.rest._PAUSES", (0.0, 0.0, 0.0))
+        monkeypatch.setattr("es_ranking.engine.rest.PAUSES", (0.0, 0.0, 0.0))
 
     def test_every_request_says_who_asks(self, stub: Stub) -> None:
         stub.plan = [(200, b'{"count": 3}')]
