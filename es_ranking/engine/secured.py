@@ -86,9 +86,18 @@ def read_access(folder: Path) -> EngineConfig | None:
 
 def _run(command: Sequence[str], launch: Launch, *, secret: Mapping[str, str] | None = None, told: str = "") -> None:
     """A tool that gets its secrets by environment or standard input: command lines are seen by everybody."""
-    done = subprocess.run(
-        command, env={**environment(launch), **(secret or {})}, input=told, capture_output=True, text=True, check=False
-    )
+    tool = Path(command[0]).name
+    try:
+        done = subprocess.run(
+            command,
+            env={**environment(launch), **(secret or {})},
+            input=told,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        raise RankingError(f"the node cannot be secured: no {tool} there", where=command[0]) from error
     if done.returncode != 0:
         said = " ".join((done.stderr or done.stdout).split())[:300]
-        raise RankingError(f"the node cannot be secured: {Path(command[0]).name} said {said}", where=str(launch.data))
+        raise RankingError(f"the node cannot be secured: {tool} said {said}", where=str(launch.data))

@@ -29,7 +29,7 @@ _KINDS: dict[int, tuple[type[RankingError], str]] = {
 }
 # What the TLS library says when no connection comes about, in lower case, and what to do then.
 _HANDSHAKES = {
-    "certificate verify failed": "ES_CA_CERTS must name the certificates of who signed the server's, for this name",
+    "certificate verify failed": "ES_CA_CERTS must name the authority that signed the server's certificate",
     "wrong version number": "it speaks no TLS: ES_URL must begin with http://",
     "record layer failure": "it speaks no TLS: ES_URL must begin with http://",
     "closed connection without response": "if it speaks TLS, ES_URL must begin with https://",
@@ -39,7 +39,11 @@ _HANDSHAKES = {
 def translated(status: int | None, answer: Any, where: str) -> RankingError:
     """The error of ours for a status and its body; `status` None means that no answer came."""
     if status is None:
-        first = str(answer).partition("\n")[0].partition(", caused by")[0][:300]
+        # The Elasticsearch client's errors know more than they print.
+        told = next(
+            (one.message for one in (answer, getattr(answer, "__cause__", None)) if hasattr(one, "message")), answer
+        )
+        first = str(told).partition("\n")[0].partition(", caused by")[0][:300]
         hint = next((hint for said, hint in _HANDSHAKES.items() if said in first.lower()), START_HINT)
         return EngineUnreachable(f"the search engine does not answer: {first}", where=where, hint=hint)
     reason = reason_of(answer)

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
+import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import certifi
 import pytest
 
 from cli.main import exit_code_of
+from es_ranking.engine import launch_opensearch
+from es_ranking.engine.awaited import AwaitedSearches
 from es_ranking.engine.connect import connect
 from es_ranking.engine.errors import EngineDenied
 from es_ranking.engine.launch import Launch
+from es_ranking.engine.node import start_node
+from es_ranking.engine.places import node_folder
 from es_ranking.engine.rest import RestEngine
-from es_ranking.engine.secured import FILE, read_access, write_access
-from es_ranking.engine.transport import EngineConfig
+from es_ranking.engine.secured import FILE, read_access, secure, write_access
+from es_ranking.engine.state import NodeState, born
+from es_ranking.engine.transport import PRODUCTS, EngineConfig
+from segments.errors import EngineUnreachable, RankingError, UsageError
 from tests.contracts.transport import Stub, stub
 from tests.es_ranking.publish.shop import NIGHT, plan_for, publish_night
 from tests.es_ranking.roles.keys import ask, key_of
@@ -123,6 +132,29 @@ def test_a_certificate_is_for_its_names_only(
     assert "shop.example" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_every_client_verifies(secured: EngineConfig, product: str) -> None:
+    for certificates in (secured.ca_certs, None, certifi.where()):
+        engine = RestEngine(replace(secured, product=product, ca_certs=certificates))
+        if certificates == secured.ca_certs:
+            assert engine.health() == "green"
+        else:
+            with pytest.raises(EngineUnreachable, match="ES_CA_CERTS"):
+                engine.info()
+        engine.close()
+
+
+def test_awaited_searches_verify_too(secured: EngineConfig) -> None:
+    async def count(config: EngineConfig) -> int:
+        async with AwaitedSearches(config) as searches:
+            (answer,) = await searches.msearch([("*", {"size": 0, "query": {"match_none": {}}})])
+            return int(answer["hits"]["total"]["value"])
+
+    assert asyncio.run(count(secured)) == 0
+    with pytest.raises(EngineUnreachable, match="ES_CA_CERTS"):
+        asyncio.run(count(replace(secured, ca_certs=None)))
+
+
 def test_a_searchers_key_writes_nothing(
     environment: Callable[..., None], secured: EngineConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,6 +210,19 @@ def test_secrets_stand_nowhere(
     for state in admin.indices(f"{ALIAS}*"):
         admin.delete_index(state.name)
     admin.close()
+
+
+def test_what_cannot_be_secured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launch = Launch("n", tmp_path, tmp_path, tmp_path, 1, "512m", "it's secret")
+    with pytest.raises(UsageError, match="no security plug-in"):
+        launch_opensearch.configure(launch)
+    with pytest.raises(RankingError, match="no keytool there") as failed:
+        secure(launch, "it's secret", keystore_tool=["x"])
+    assert "secret" not in str(failed.value)
+    monkeypatch.setenv("ES_RANKING_CACHE", str(tmp_path))
+    NodeState("http://127.0.0.1:9", os.getpid(), born(os.getpid()) or "", "").write(node_folder("n"))
+    with pytest.raises(UsageError, match="runs without security"):
+        start_node("n", secure=True)
 
 
 def test_access_is_the_owners_alone(tmp_path: Path) -> None:
