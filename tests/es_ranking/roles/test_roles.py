@@ -15,7 +15,7 @@ from es_ranking.actions.contract import Action
 from es_ranking.actions.memory import MemoryActionStore
 from es_ranking.doctor import Patient, examine
 from es_ranking.engine.contract import BulkAction, Engine
-from es_ranking.engine.errors import EngineDenied
+from es_ranking.engine.errors import EngineDenied, IndexMissing
 from es_ranking.engine.rest import RestEngine
 from es_ranking.engine.transport import EngineConfig
 from es_ranking.policy.document import Policy
@@ -145,11 +145,15 @@ def publisher(engine: Engine, alias: str) -> None:
 
 def operator(engine: Engine, alias: str) -> None:
     """A night, and a reindex that is begun slowly, then gone on with at full speed."""
+    # what is asked of tasks later, so that a missing privilege shows at once
+    assert engine.reindexing(alias) is None
+    assert engine.copying("nobody:1") is None
+    with pytest.raises(IndexMissing):
+        engine.rethrottle("nobody:1", None)
     publish_night(engine, alias, NIGHT)
     plan = plan_reindex(engine, alias, shards=2, settings=ReindexSettings())
     put_scripts(engine)
     targets = begin(engine, plan.publish)
-    assert engine.reindexing(targets.main) is None
     task = engine.start_reindex(plan.source, targets.main, requests_per_second=1, slices=2)
     engine.rethrottle(task, None)
     assert engine.copying(task) is not None
