@@ -14,6 +14,7 @@ from pathlib import Path
 
 from es_ranking.actions.memory import MemoryActionStore
 from es_ranking.engine.connect import config_of, connect
+from es_ranking.engine.contract import Engine
 from es_ranking.serve.event_log import EventLog
 from es_ranking.serve.passing import HttpPassing
 from tests.contracts.bad_input import doors
@@ -33,6 +34,7 @@ def main() -> int:
     engine, failed = connect(), 0
     with tempfile.TemporaryDirectory() as folder:
         passing, events = HttpPassing(config_of()), EventLog(Path(folder) / "events")
+        _close(engine)
         open_shop(engine, ALIAS)
         service = service_of(engine, passing=passing, actions=MemoryActionStore(), events=events, index=ALIAS)
         try:
@@ -51,9 +53,13 @@ def main() -> int:
             service.pool.close()
             events.close()
             passing.close()
-            for state in engine.indices(f"{ALIAS}-*"):
-                engine.delete_index(state.name)
+            _close(engine)
     return min(failed, 1)
+
+
+def _close(engine: Engine) -> None:
+    for state in engine.indices(f"{ALIAS}-*"):
+        engine.delete_index(state.name)
 
 
 if __name__ == "__main__":

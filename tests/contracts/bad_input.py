@@ -309,7 +309,9 @@ def _post(service: Service, path: str, raw: bytes, parameters: dict[str, str]) -
             return await client.post(path, content=raw, params=parameters)
 
     response = asyncio.run(ask())
-    assert response.status_code in {200, 400, 404, 409, 413}, response.text
+    # what is passed on gets the engine's own answer, which has no hint, and may be that it failed
+    ours = response.status_code == 200 or "hint" in response.json()["error"]
+    assert response.status_code in {200, 400, 404, 409, 413} or not ours, response.text
     assert "Traceback" not in response.text
     if response.status_code != 200:
         assert response.json()["status"] == response.status_code

@@ -56,7 +56,7 @@ class Searcher:
             assert pages or self._excused, "no search came through"
 
     def _search(self) -> None:
-        while not self._stop.wait(0.02):
+        while not self._stop.wait(0.03):
             try:
                 page = recommended(self._engine, self._alias, {"size": ITEMS}, user="u1")
             except self._excused:
