@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("cli.demo", "command", "The whole main job on a real retailer's year."),
     "diff": ("cli.generations", "diff", "Compare the first places of two generations."),
     "doctor": ("cli.doctor", "command", "Check versions, engine, Redis, aliases and generations."),
+    "experiment": ("cli.experiment", "group", "A/B tests: buckets, live ratios, reports."),
     "explain": ("cli.explain", "command", "Why an item stands where it stands."),
     "generations": ("cli.generations", "generations", "List published generations."),
     "hourly": ("cli.hourly", "group", "Bring the served ranks up to date between two nights."),

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
+from cli.audit import change_options, when, who
 from cli.output import emit, output_option, stderr
-from cli.search import read_body, read_time, row_of
-from segments.errors import Refused, UsageError
+from cli.search import read_body, row_of
+from segments.errors import Refused
 
 if TYPE_CHECKING:
-    from es_ranking.policy.store import PolicyStore, Version
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-WHO = "ES_RANKING_BY"
+    from es_ranking.policy.document import Policy
+    from es_ranking.policy.store import PolicyStore
+    from es_ranking.versions.store import Version
 
 
 @click.group(name="policy")
 def group() -> None:
     """Pins, boosts, exclusions and campaigns: every version is kept, the latest is in force within seconds."""
-
-
-def _change_options(command: Command) -> Command:
-    for option in (
-        click.option("--by", metavar="NAME", help=f"Who decides it, for the audit ({WHO} otherwise)."),
-        click.option("--note", default="", metavar="TEXT", help="Why, for the audit."),
-        click.option("--at", metavar="T", help="When, UTC, for the audit; now otherwise."),
-        click.option("--dry-run", is_flag=True, help="Show the version that would be stored, and store nothing."),
-    ):
-        command = option(command)
-    return command
 
 
 @group.command(name="show")
@@ -55,7 +41,7 @@ def show(index: str, version: int | None, output: str) -> None:
 @group.command(name="put")
 @click.argument("index")
 @click.argument("file", type=click.Path(dir_okay=False))
-@_change_options
+@change_options
 @output_option
 def put(index: str, file: str, by: str | None, note: str, at: str | None, dry_run: bool, output: str) -> None:
     """Check a policy file (YAML or JSON) and put it into force.
@@ -76,7 +62,7 @@ def put(index: str, file: str, by: str | None, note: str, at: str | None, dry_ru
     check_fields(store.engine, index, policy)
     for item in unknown_items(store.engine, index, policy):
         stderr.print(f"item {item} is not in {index} now", style="yellow", markup=False)
-    _change(store, store.next(policy, by=_who(by), at=_when(at), note=note), output, dry_run=dry_run)
+    _change(store, store.next(policy, by=who(by), at=when(at), note=note), output, dry_run=dry_run)
 
 
 @group.command(name="history")
@@ -122,6 +108,7 @@ def preview(
     """
     from es_ranking.actions.connect import connect_actions
     from es_ranking.engine.connect import connect
+    from es_ranking.experiments.live import LiveExperiments
     from es_ranking.policy.document import read_policy
     from es_ranking.policy.live import GivenPolicy, LivePolicies
     from es_ranking.query.recommended import recommended
@@ -136,11 +123,12 @@ def preview(
         user=user,
         segment=segment,
         variant=variant,
-        at=_when(at),
+        at=when(at),
         surface=load_surface(surface),
         actions=connect_actions() if user else None,
         tastes=connect_tastes() if user else None,
         policies=GivenPolicy(read_policy(file)) if file else LivePolicies(engine, timeout_seconds=None),
+        experiments=LiveExperiments(engine, timeout_seconds=None),
         explain=True,
     )
     told = page.to_dict()
@@ -160,7 +148,7 @@ def preview(
 @group.command(name="rollback")
 @click.argument("index")
 @click.option("--to", "number", type=click.IntRange(min=1), metavar="N", help="This version; the one before otherwise.")
-@_change_options
+@change_options
 @output_option
 def rollback(
     index: str, number: int | None, by: str | None, note: str, at: str | None, dry_run: bool, output: str
@@ -177,16 +165,16 @@ def rollback(
         raise Refused("there is no version before the first one", where=store.index)
     earlier = store.version(number or last.version - 1)
     note = note or f"back to version {earlier.version}"
-    _change(store, store.next(earlier.read(), by=_who(by), at=_when(at), note=note), output, dry_run=dry_run)
+    _change(store, store.next(earlier.read(), by=who(by), at=when(at), note=note), output, dry_run=dry_run)
 
 
-def _change(store: PolicyStore, version: Version, output: str, *, dry_run: bool) -> None:
+def _change(store: PolicyStore, version: Version[Policy], output: str, *, dry_run: bool) -> None:
     if not dry_run:
         store.put(version)
     _tell(version, output, stored=not dry_run)
 
 
-def _tell(version: Version, output: str, *, stored: bool) -> None:
+def _tell(version: Version[Policy], output: str, *, stored: bool) -> None:
     told = version.to_dict() | {"stored": stored}
     if output == "json":
         emit(told, output)
@@ -205,18 +193,8 @@ def _store(index: str) -> PolicyStore:
     return PolicyStore(engine, serving_meta(engine, index).alias)
 
 
-def _latest(store: PolicyStore) -> Version:
-    for version in store.versions(most=1):
-        return version
+def _latest(store: PolicyStore) -> Version[Policy]:
+    latest = store.latest()
+    if latest is not None:
+        return latest
     raise Refused("no policy was ever put", where=store.index, hint="es-ranking policy put INDEX FILE --by NAME")
-
-
-def _who(by: str | None) -> str:
-    who = by or os.environ.get(WHO, "")
-    if not who:
-        raise UsageError("who decides this?", where="--by", hint=f"--by NAME, or set {WHO}")
-    return who
-
-
-def _when(at: str | None) -> datetime:
-    return datetime.now(UTC) if at is None else read_time(at, where="--at")

@@ -55,6 +55,7 @@ def command(
 
     from es_ranking.actions.connect import connect_actions
     from es_ranking.engine.connect import config_of, connect
+    from es_ranking.experiments.live import LiveExperiments
     from es_ranking.policy.live import LivePolicies
     from es_ranking.query.exposures import JsonLinesExposureLog
     from es_ranking.serve.app import build_app
@@ -90,6 +91,7 @@ def command(
         actions=connect_actions(),
         tastes=connect_tastes(),
         policies=LivePolicies(engine),
+        experiments=LiveExperiments(engine),
         exposures=JsonLinesExposureLog(Path(exposures)) if exposures else None,
         events=EventLog(events, roll_seconds=roll_seconds, roll_bytes=roll_mb << 20) if events else None,
     )

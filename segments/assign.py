@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -33,9 +33,18 @@ def slot_of(user: str, *, salt: str) -> int:
 class Experiment(Settings):
     """Which variant owns which slot."""
 
-    salt: str = Field(min_length=1, description="another salt cuts the users anew")
+    name: str = Field(min_length=1, max_length=100, description="as exposures and reports name it")
+    salt: str = Field(min_length=1, max_length=100, description="another salt cuts the users anew")
+    control: str = Field(min_length=1, description="the variant that the others are compared with")
     owners: tuple[str, ...] = Field(description="variant of each of the 1,000 slots")
-    forced: dict[str, str] = Field(default={}, description="user → variant, for testers; not part of any statistics")
+    unit: Literal["user", "request"] = Field(default="user", description="whose id is put into a slot")
+    layer: str = Field(default="", max_length=100, description="experiments of one layer never share a user")
+    surfaces: tuple[str, ...] = Field(default=(), max_length=100, description="only on these; empty: on all")
+    forced: dict[str, str] = Field(
+        default={}, max_length=1000, description="user → variant, for testers; not part of any statistics"
+    )
+    killed: bool = Field(default=False, description="everybody gets the control, and nothing is counted")
+    epoch: int = Field(default=1, ge=1, description="a new number whenever who gets what has changed")
 
     @model_validator(mode="after")
     def _every_slot_owned(self) -> Self:
@@ -45,23 +54,53 @@ class Experiment(Settings):
 
     def ratios(self) -> dict[str, float]:
         """The share of each variant that owns a slot."""
-        return {variant: slots / SLOTS for variant, slots in sorted(Counter(self.owners).items())}
+        return ratios_of(self.owners)
 
 
 class Assignment(Settings):
-    """What a user gets, and whether it was forced (then the statistics leave the user out)."""
+    """What somebody gets.
+
+    Attributes:
+        share: of the variant among the slots; 0 where he was not put there by his slot.
+        forced: chosen by hand: the statistics leave him out.
+    """
 
     variant: str
     slot: int
+    share: float
     forced: bool = False
 
 
-def assign(user: str, experiment: Experiment) -> Assignment:
-    """The variant of a user; the same in every process and on every machine."""
-    slot = slot_of(user, salt=experiment.salt)
-    if user in experiment.forced:
-        return Assignment(variant=experiment.forced[user], slot=slot, forced=True)
-    return Assignment(variant=experiment.owners[slot], slot=slot)
+def assign(unit: str, experiment: Experiment, *, user: str | None = None) -> Assignment:
+    """The variant of a user or request; the same in every process and on every machine.
+
+    Args:
+        unit: the id that is put into a slot.
+        experiment: see there.
+        user: who may be forced, where the unit is another.
+    """
+    slot = slot_of(unit, salt=experiment.salt)
+    if experiment.killed:
+        return Assignment(variant=experiment.control, slot=slot, share=0.0)
+    tester = experiment.forced.get(user or unit)
+    if tester is not None:
+        return Assignment(variant=tester, slot=slot, share=0.0, forced=True)
+    variant = experiment.owners[slot]
+    return Assignment(variant=variant, slot=slot, share=experiment.owners.count(variant) / SLOTS)
+
+
+def ratios_of(owners: Sequence[str]) -> dict[str, float]:
+    """The share of each owner of slots, by name.
+
+    >>> ratios_of(["A", "B", "A", "A"])
+    {'A': 0.75, 'B': 0.25}
+    """
+    return {owner: slots / len(owners) for owner, slots in sorted(Counter(owners).items())}
+
+
+def moved(before: Sequence[str], after: Sequence[str]) -> int:
+    """How many slots change their owner."""
+    return sum(one != other for one, other in zip(before, after, strict=True))
 
 
 def allocate(ratios: Mapping[str, float], *, previous: Sequence[str] | None = None) -> tuple[str, ...]:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.errors import IndexMissing
+from es_ranking.experiments.document import Bucket
 from es_ranking.publish.generation import META, GenerationMeta, users_alias, why_alias
 from es_ranking.schema import rank_field
-from segments.assign import Experiment, assign
 from segments.catalogue import Catalogue
 from segments.errors import ContractBroken, RankingError, Refused, UsageError
+
+VARIANT_MISSING = "variant_missing"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Served:
         space: names the generation's set of item vectors, empty where it has none.
         flags: what went otherwise than asked for, such as `users_unavailable`.
         forced: the variant was chosen by hand: statistics of an experiment leave this request out.
+        bucket: of the experiment that chose the variant; None: no experiment did.
     """
 
     alias: str
@@ -50,6 +53,7 @@ class Served:
     space: str = ""
     flags: tuple[str, ...] = ()
     forced: bool = False
+    bucket: Bucket | None = None
 
     @property
     def field(self) -> str:
@@ -100,42 +104,56 @@ class Audience:
         user: str | None = None,
         segment: str | None = None,
         variant: str | None = None,
-        experiment: Experiment | None = None,
+        otherwise: str | None = None,
+        bucket: Bucket | None = None,
     ) -> Served:
         """Whose ranks serve this request. An explicit segment or variant wins; nobody in particular gets `all`.
+
+        Args:
+            index: as queries name it.
+            user: resolved to his segments.
+            segment: instead of the user's own.
+            variant: instead of the experiment's.
+            otherwise: the variant where no experiment decides; None: the generation's default.
+            bucket: what an experiment decides. A variant of it that the serving generation does not rank for is given
+                up (flag `variant_missing`), not the search.
 
         Raises:
             UsageError: a variant or segment that the serving generation does not rank for.
         """
         try:
-            return self._resolve(index, user, segment, variant, experiment)
+            return self._resolve(index, user, segment, variant, otherwise, bucket)
         except UsageError:
             # the name may be of a generation published since we last looked
             stale = self._serving.get(index)
             self.forget(index)
             if stale is None or self.serving(index).index == stale.index:
                 raise
-            return self._resolve(index, user, segment, variant, experiment)
+            return self._resolve(index, user, segment, variant, otherwise, bucket)
 
     def _resolve(
-        self, index: str, user: str | None, segment: str | None, variant: str | None, experiment: Experiment | None
-    ) -> Served:
+        self, index: str, user: str | None, segment: str | None, variant: str | None, otherwise: str | None,
+        bucket: Bucket | None,
+    ) -> Served:  # fmt: skip
         serving = self.serving(index)
-        catalogue, forced = serving.catalogue, variant is not None
-        if variant is None and experiment is not None and user is not None:
-            assigned = assign(user, experiment)
-            variant, forced = assigned.variant, assigned.forced
-        name = variant or serving.meta.default_variant
-        known = [one.id for one in catalogue.segments_of(name)]
+        catalogue = serving.catalogue
         flags: tuple[str, ...] = ()
+        if variant is not None:
+            bucket = None
+        elif bucket is not None and bucket.variant is not None and bucket.variant not in catalogue.variants:
+            bucket, flags = None, (VARIANT_MISSING,)
+        forced = variant is not None or (bucket is not None and bucket.forced)
+        name = variant or (bucket and bucket.variant) or otherwise or serving.meta.default_variant
+        known = [one.id for one in catalogue.segments_of(name)]
         if segment is None:
-            found, flags = self._segments_of(serving, user) if user is not None else ({}, ())
+            found, lacking = self._segments_of(serving, user) if user is not None else ({}, ())
+            flags += lacking
             # segments of another night than the generation's are of no use here
             segment = catalogue.resolve({family: one for family, one in found.items() if one in known}, name)
         elif segment not in known:
             raise UsageError.unknown(f"segment of variant {name}", segment, known, where=index)
         meta = serving.meta
-        return Served(meta.alias, serving.index, meta.generation, segment, name, meta.space, flags, forced)
+        return Served(meta.alias, serving.index, meta.generation, segment, name, meta.space, flags, forced, bucket)
 
     def _segments_of(self, serving: Serving, user: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
         try:

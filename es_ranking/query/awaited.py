@@ -11,6 +11,7 @@ from typing import Generic
 from es_ranking.actions.contract import ActionStore
 from es_ranking.engine.awaited import AwaitedSearches
 from es_ranking.engine.contract import Engine
+from es_ranking.experiments.live import Trials
 from es_ranking.policy.live import Policies
 from es_ranking.query.exposures import ExposureLog
 from es_ranking.query.page import Page
@@ -29,10 +30,10 @@ async def recommended_async(
     actions: ActionStore | None = None,
     tastes: TasteStore | None = None,
     policies: Policies | None = None,
+    experiments: Trials | None = None,
     way: str = "auto",
     explain: bool = False,
     exposures: ExposureLog | None = None,
-    request_id: str | None = None,
 ) -> Page:
     """The page that `recommended` gives, without holding up the loop or a thread while the engine searches.
 
@@ -40,16 +41,14 @@ async def recommended_async(
         engine: for what is asked once in a while: the generation, the user's segments, the policy.
         searches: of the same engine, `AwaitedSearches(engine.config)`.
         request: as `recommended` takes it.
-        actions, tastes, policies, way, explain, exposures, request_id: as in `recommended`.
+        actions, tastes, policies, experiments, way, explain, exposures: as in `recommended`.
 
     Raises:
         RankingError: as `recommended`.
     """
-    steps = run_request(engine, request, Stores(actions, tastes, policies), way)
+    steps = run_request(engine, request, Stores(actions, tastes, policies, experiments), way)
     answered = await drive_async(searches, steps)
-    return await asyncio.to_thread(
-        page_of, engine, answered, explain=explain, exposures=exposures, request_id=request_id
-    )
+    return await asyncio.to_thread(page_of, engine, answered, explain=explain, exposures=exposures)
 
 
 async def drive_async(searches: AwaitedSearches, steps: Steps[T]) -> T:

@@ -19,7 +19,7 @@ from typing import Any
 
 from segments.errors import UsageError
 
-VERSION = 3
+VERSION = 4
 KEY_VARIABLE = "ES_RANKING_CURSOR_KEY"
 LONGEST = 4096
 _EPHEMERAL = secrets.token_bytes(32)
@@ -40,6 +40,8 @@ class Cursor:
         without: flags of the stores the first page had to do without; so do the next ones, or items would move.
         expires: seconds since 1970.
         policy: version of the policy; 0: none.
+        forced: the variant was chosen by hand.
+        bucket: fields of the experiment's bucket; empty: no experiment chose the variant.
     """
 
     alias: str
@@ -54,6 +56,8 @@ class Cursor:
     without: tuple[str, ...]
     expires: int
     policy: int = 0
+    forced: bool = False
+    bucket: tuple[Any, ...] = ()
 
     def seal(self, key: bytes | None = None) -> str:
         """The opaque text a caller hands back."""
@@ -75,7 +79,7 @@ class Cursor:
         if payload[0] != VERSION or len(payload) != 1 + len(cls.__dataclass_fields__):
             raise UsageError("the cursor is of another version of es-ranking", hint=AGAIN)
         read = cls(*payload[1:])
-        cursor = replace(read, without=tuple(read.without))
+        cursor = replace(read, without=tuple(read.without), bucket=tuple(read.bucket))
         if cursor.expires < now:
             raise UsageError("the cursor has expired", hint=AGAIN)
         if not hmac.compare_digest(cursor.spec, spec):

@@ -20,18 +20,18 @@ from es_ranking.query.audience import Served
 from es_ranking.query.page import PageHit
 from segments.errors import RankingError
 
+KEYWORDS = ("request_id", "user_id", "item_id", "surface", "generation", "variant", "segment", "experiment")
 EXPOSURES_MAPPING: dict[str, Any] = {
     "dynamic": "strict",
     "properties": {
         "ts": {"type": "date"},
-        **{
-            name: {"type": "keyword"}
-            for name in ("request_id", "user_id", "item_id", "surface", "generation", "variant", "segment")
-        },
+        **{name: {"type": "keyword"} for name in KEYWORDS},
         "position": {"type": "integer"},
         "places": {"type": "object", "enabled": False},
         "propensity": {"type": "double"},
         "forced": {"type": "boolean"},
+        "epoch": {"type": "integer"},
+        "share": {"type": "double"},
     },
 }
 """Mapping of an index that takes exposures."""
@@ -47,6 +47,8 @@ class Exposure:
         places: place after each stage, from 1.
         propensity: with which exploration put the item where the rank field has it; None where nothing is recorded.
         forced: the variant was chosen by hand: leave it out of an experiment.
+        experiment: that chose the variant; None: none did.
+        epoch, share: of the experiment, see `es_ranking.experiments.document.Bucket`.
     """
 
     ts: datetime
@@ -61,6 +63,9 @@ class Exposure:
     segment: str
     propensity: float | None
     forced: bool
+    experiment: str | None = None
+    epoch: int | None = None
+    share: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As it is written."""
@@ -81,10 +86,16 @@ class EngineExposureLog:
     def __init__(self, engine: Engine, index: str) -> None:
         self.engine = engine
         self.index = index
+        self._mapped = False
 
     def write(self, batch: Sequence[Exposure]) -> None:
-        if not self.engine.exists(self.index):
-            self.engine.create_index(self.index, {"mappings": EXPOSURES_MAPPING})
+        if not self._mapped:
+            if not self.engine.exists(self.index):
+                self.engine.create_index(self.index, {"mappings": EXPOSURES_MAPPING})
+            else:
+                # an index of an older version of es-ranking lacks some fields
+                self.engine.put_mapping(self.index, EXPOSURES_MAPPING)
+            self._mapped = True
         actions = [BulkAction(self.index, f"{one.request_id}:{one.item_id}", one.to_dict()) for one in batch]
         errors = self.engine.bulk(actions).errors
         if errors:
@@ -134,6 +145,7 @@ def exposures_of(
     surface: str,
 ) -> list[Exposure]:
     """A page as exposures."""
+    bucket = served.bucket if served.bucket is not None and served.bucket.experiment is not None else None
     return [
         Exposure(
             ts=ts,
@@ -148,6 +160,9 @@ def exposures_of(
             segment=served.segment,
             propensity=by_item.get(hit.item),
             forced=served.forced,
+            experiment=bucket and bucket.experiment,
+            epoch=bucket and bucket.epoch,
+            share=bucket and bucket.share,
         )
         for hit in hits
     ]

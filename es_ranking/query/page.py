@@ -45,12 +45,14 @@ class Page:
         certificate: `exact`, or `relaxed(n)`: n gaps were given up between the first place and the end of this page.
         way: how it was run: `field`, `at_once`, `plan_then_fetch`, `script`.
         flags: what went otherwise: `actions_unavailable`, `tastes_unavailable`, `restarted`, `users_unavailable`,
-            `exposures_lost`, `policy_broken`, `policy_stale`, `policy_unavailable`.
+            `exposures_lost`, `policy_broken`, `policy_stale`, `policy_unavailable`, the same of `experiments_…`,
+            `variant_missing`.
         cursor: for the next page; None at the end of the list.
         requests: how many requests went to the engine for planning and fetching.
         policy: version of the policy; 0: none.
         campaigns: those of the policy that held, the winning one first.
         overruled: what campaigns wanted and did not get, and why; pins that do not match the query too.
+        experiment: that chose the variant; None: none did.
     """
 
     hits: tuple[PageHit, ...]
@@ -68,6 +70,7 @@ class Page:
     policy: int = 0
     campaigns: tuple[str, ...] = ()
     overruled: tuple[str, ...] = ()
+    experiment: str | None = None
 
     @property
     def items(self) -> list[str]:
@@ -94,6 +97,7 @@ class Page:
             "policy": self.policy,
             "campaigns": list(self.campaigns),
             "overruled": list(self.overruled),
+            "experiment": self.experiment,
             "total": self.total,
             "cursor": self.cursor,
             "hits": [

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from es_ranking.actions.contract import ActionStore, ActionsUnavailable, milliseconds
+from es_ranking.experiments.document import Bucket
+from es_ranking.experiments.live import Trials
 from es_ranking.policy.effective import Effective, Place, effective
-from es_ranking.policy.live import UNAVAILABLE, Held, Policies
+from es_ranking.policy.live import NOTHING, UNAVAILABLE, Policies
 from es_ranking.query.audience import Audience, Served
 from es_ranking.query.body import Asked, take_apart
 from es_ranking.query.cursor import Cursor, spec_hash
@@ -19,6 +22,7 @@ from es_ranking.twiddlers.personal import PersonalSettings
 from es_ranking.twiddlers.registry import TwiddlerSettings, chosen
 from es_ranking.twiddlers.scripted import ScriptedSettings
 from es_ranking.twiddlers.settings import PLAIN, Surface
+from es_ranking.versions.live import Held
 from segments.errors import UsageError
 
 ACTIONS, TASTES = "actions_unavailable", "tastes_unavailable"
@@ -39,6 +43,7 @@ class Request:
     cursor: str | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     key: bytes | None = None
+    request_id: str = field(default_factory=lambda: uuid4().hex)
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Stores:
     actions: ActionStore | None = None
     tastes: TasteStore | None = None
     policies: Policies | None = None
+    experiments: Trials | None = None
 
 
 def prepare(request: Request, audience: Audience, stores: Stores) -> Ready:
@@ -96,15 +102,26 @@ def prepare(request: Request, audience: Audience, stores: Stores) -> Ready:
         raise UsageError("`at` needs a time zone", hint="datetime.now(UTC)")
     if request.cursor is not None:
         return _continued(request, request.cursor, asked, spec, stores)
+    bucket, flags = _bucket(request, audience, stores)
     served = audience.resolve(
         request.index,
         user=request.user,
         segment=request.segment,
-        variant=request.variant or surface.variant,
-        experiment=surface.experiment,
+        variant=request.variant,
+        otherwise=surface.variant,
+        bucket=bucket,
     )
     as_of = request.at or request.now
-    return _ready(request, stores, asked, served, request.index, as_of, spec)
+    return _ready(request, stores, asked, replace(served, flags=flags + served.flags), request.index, as_of, spec)
+
+
+def _bucket(request: Request, audience: Audience, stores: Stores) -> tuple[Bucket | None, tuple[str, ...]]:
+    """What an experiment decides, unless the caller chose a variant."""
+    if stores.experiments is None or request.variant is not None:
+        return None, ()
+    held = stores.experiments.current(audience.serving(request.index).meta.alias)
+    bucket = held.document.bucket(request.surface.name, user=request.user, request=request.request_id)
+    return bucket, (held.flag,) if held.flag else ()
 
 
 def _continued(request: Request, text: str, asked: Asked, spec: str, stores: Stores) -> Ready:
@@ -113,7 +130,10 @@ def _continued(request: Request, text: str, asked: Asked, spec: str, stores: Sto
     cursor = Cursor.open(text, spec=spec, now=request.now.timestamp(), key=request.key)
     if cursor.position + asked.size > request.surface.max_window:
         raise UsageError(f"page too deep: the window ends at {request.surface.max_window}", where="cursor")
-    served = Served(cursor.alias, cursor.index, cursor.generation, cursor.segment, cursor.variant, cursor.space)
+    served = Served(
+        cursor.alias, cursor.index, cursor.generation, cursor.segment, cursor.variant, cursor.space,
+        forced=cursor.forced, bucket=Bucket(*cursor.bucket) if cursor.bucket else None,
+    )  # fmt: skip
     as_of = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=cursor.as_of)
     asked = replace(asked, start=cursor.position)
     return _ready(
@@ -134,13 +154,13 @@ def _ready(
     counts: Mapping[str, Mapping[str, int]] = {}
     taste: Taste | None = None
     found = list(without)
-    held = Held()
+    held = Held(NOTHING)
     if stores.policies is not None and UNAVAILABLE not in without:
         ask = stores.policies
         held = ask.current(served.alias) if policy is None else ask.version(served.alias, policy)
         found += [held.flag] if held.flag == UNAVAILABLE else []
     surface = request.surface
-    wanted = effective(held.policy, Place(as_of, surface.name, served.variant, served.segment, asked.required))
+    wanted = effective(held.document, Place(as_of, surface.name, served.variant, served.segment, asked.required))
     settings = chosen(wanted.joined(surface.twiddlers_of(served.variant)), request.twiddlers)
     if ACTIONS not in without:
         try:
@@ -210,4 +230,6 @@ def next_cursor(ready: Ready, shown: int, *, now: datetime, lifetime: timedelta)
         without=ready.without,
         expires=int((now + lifetime).timestamp()),
         policy=ready.policy,
+        forced=served.forced,
+        bucket=astuple(served.bucket) if served.bucket is not None else (),
     )

@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from es_ranking.actions.contract import ActionStore
 from es_ranking.engine.contract import Engine
+from es_ranking.experiments.live import Trials
 from es_ranking.policy.live import Policies
 from es_ranking.query.audience import Served
 from es_ranking.query.body import Body
@@ -37,6 +39,7 @@ def recommended(
     actions: ActionStore | None = None,
     tastes: TasteStore | None = None,
     policies: Policies | None = None,
+    experiments: Trials | None = None,
     cursor: str | None = None,
     way: str = "auto",
     explain: bool = False,
@@ -54,18 +57,19 @@ def recommended(
             a sort of its own.
         user: resolved to a segment, and to recent actions.
         segment: instead of the user's own; the variant must rank for it.
-        variant: instead of the surface's, the experiment's, or the generation's default.
+        variant: instead of the experiment's, the surface's, or the generation's default.
         at: recent actions before this time count, and campaigns that hold then; None: now.
         surface: which twiddlers, with which parameters.
         twiddlers: names of those to leave on; None: all of the surface's, an empty list: none.
         actions: the recent-action store; None: no downrank.
         tastes: the taste store; None: no personal re-sort.
         policies: what merchandisers want, such as `LivePolicies(engine)`; None: nothing.
+        experiments: which variant whom, such as `LiveExperiments(engine)`; None: no experiment.
         cursor: of the page before. Only `size` and what is shown may differ from that page's request.
         way: `auto`, or one of `at_once`, `plan_then_fetch`, `script`; all give the same order.
         explain: every hit carries its moves.
         exposures: where what is shown is written down.
-        request_id: of the exposures; None: a new one.
+        request_id: of the exposures, and of experiments that cut by request; None: a new one.
         key: signs cursors; None: ES_RANKING_CURSOR_KEY.
         now: the clock of cursors and exposures; None: the machine's.
 
@@ -77,9 +81,11 @@ def recommended(
         EngineUnreachable: the engine does not answer.
     """
     clock = now or datetime.now(UTC)
-    request = Request(index, body, user, segment, variant, at, surface, twiddlers, cursor, clock, key)
-    steps = run_request(engine, request, Stores(actions, tastes, policies), way)
-    return page_of(engine, drive(engine, steps), explain=explain, exposures=exposures, request_id=request_id)
+    request = Request(
+        index, body, user, segment, variant, at, surface, twiddlers, cursor, clock, key, request_id or uuid4().hex
+    )  # fmt: skip
+    steps = run_request(engine, request, Stores(actions, tastes, policies, experiments), way)
+    return page_of(engine, drive(engine, steps), explain=explain, exposures=exposures)
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,7 @@ def rewrite(
     actions: ActionStore | None = None,
     tastes: TasteStore | None = None,
     policies: Policies | None = None,
+    experiments: Trials | None = None,
 ) -> Rewritten:
     """The caller's own body, sorted by recommended, without running it.
 
@@ -119,7 +126,7 @@ def rewrite(
     request = Request(index, body, user, segment, variant, at, surface, twiddlers, None, datetime.now(UTC), None)
     audience = audience_of(engine)
     for last in (False, False, True):
-        ready = prepare(request, audience, Stores(actions, tastes, policies))
+        ready = prepare(request, audience, Stores(actions, tastes, policies, experiments))
         try:
             found = drive(engine, twiddlers_of(ready, surface)).twiddlers
             by = drive(engine, sorting(engine, ready, surface, found))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from es_ranking.engine.contract import Engine
@@ -71,9 +70,7 @@ def run_request(engine: Engine, request: Request, stores: Stores, way: str) -> S
     raise AssertionError("unreachable")
 
 
-def page_of(
-    engine: Engine, answered: Answered, *, explain: bool, exposures: ExposureLog | None, request_id: str | None
-) -> Page:
+def page_of(engine: Engine, answered: Answered, *, explain: bool, exposures: ExposureLog | None) -> Page:
     """The page, its exposures written down."""
     request, ready, done = answered.request, answered.ready, answered.done
     hits = tuple(
@@ -91,7 +88,7 @@ def page_of(
         try:
             by_item = propensities(engine, ready.served, [hit.item for hit in hits])
             shown = exposures_of(
-                hits, ready.served, by_item, ts=request.now, request_id=request_id or uuid4().hex, user=request.user,
+                hits, ready.served, by_item, ts=request.now, request_id=request.request_id, user=request.user,
                 surface=request.surface.name,
             )  # fmt: skip
             exposures.write(shown)
@@ -121,6 +118,7 @@ def page_of(
         policy=ready.policy,
         campaigns=ready.wanted.campaigns,
         overruled=ready.wanted.overruled + done.unshown,
+        experiment=bucket.experiment if (bucket := ready.served.bucket) is not None else None,
     )
 
 

@@ -16,7 +16,7 @@ ROLES = {
     "publisher": "publishes, rolls back, looks after generations: nightly and hourly jobs, doctor",
     "operator": "what a publisher does, and reindexes",
     "searcher": "searches, pages, explains: the library, the service",
-    "merchandiser": "searches, and puts policies",
+    "merchandiser": "searches, and puts policies and experiments' ratios",
 }
 _ALIAS = "ALIAS"
 

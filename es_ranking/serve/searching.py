@@ -80,6 +80,7 @@ def _planned(service: Service, index: str, body: dict[str, Any], caller: Caller)
         actions=service.actions if caller.user else None,
         tastes=service.tastes if caller.user else None,
         policies=service.policies,
+        experiments=service.experiments,
         cursor=caller.cursor,
         explain=caller.explain,
         exposures=service.exposures,

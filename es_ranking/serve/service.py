@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from es_ranking.actions.contract import ActionStore
 from es_ranking.engine.contract import Engine
+from es_ranking.experiments.live import Trials
 from es_ranking.policy.live import Policies
 from es_ranking.query.exposures import ExposureLog
 from es_ranking.serve.event_log import EventLog
@@ -36,6 +37,7 @@ class Service:
     actions: ActionStore | None = None
     tastes: TasteStore | None = None
     policies: Policies | None = None
+    experiments: Trials | None = None
     exposures: ExposureLog | None = None
     events: EventLog | None = None
     key: bytes | None = None

@@ -8,7 +8,6 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from es_ranking.twiddlers.registry import TwiddlerSettings
-from segments.assign import Experiment
 from segments.config import Settings, read_yaml
 from segments.errors import UsageError
 
@@ -20,9 +19,8 @@ class Surface(Settings):
 
     name: str = Field(description="as it is written into the exposure log")
     variant: str | None = Field(
-        default=None, description="variant served; None: the index's default, or the experiment"
+        default=None, description="variant served where no experiment decides; None: the index's default"
     )
-    experiment: Experiment | None = Field(default=None, description="A/B buckets; an explicit variant wins over them")
     item_field: str = Field(default="item_id", description="unique keyword field with doc values")
     twiddlers: tuple[TwiddlerSettings, ...] = Field(
         default=(), description="those of the registry (docs/search.md), one of a kind"

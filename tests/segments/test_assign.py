@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segments.assign import SLOTS, Experiment, allocate, assign, slot_of
+from segments.assign import SLOTS, Experiment, allocate, assign, moved, slot_of
 from segments.errors import UsageError
 
 USERS = [f"user-{n}" for n in range(20_000)]
@@ -19,9 +20,31 @@ RATIOS = st.dictionaries(
 ).filter(lambda ratios: sum(ratios.values()) > 1e-6)
 
 
+ROOT = Path(__file__).resolve().parents[2]
+# salt, unit, slot: computed once, by hand of Python's hashlib alone
+VECTORS = [
+    ("ranking", "u0", 225),
+    ("ranking", "u1", 829),
+    ("ranking", "2375", 620),
+    ("banners", "2375", 129),
+    ("ranking", "", 192),
+    ("ranking", "3f1c2b7e-90ad-4f6e-8a57-1d2c3b4a5f60", 37),
+    ("ranking", "user with spaces", 353),
+    ("größe", "Zoë", 687),
+    ("ranking", "利用者", 919),
+    ("ranking", "😀", 496),
+    ("hold-out", "2375", 440),
+]
+
+
 def test_published_slots_never_change() -> None:
     """These are a contract with every front end that computes them itself."""
     assert [slot_of(f"u{n}", salt="ranking") for n in range(6)] == [225, 829, 277, 693, 160, 847]
+    told = {(salt, unit): slot_of(unit, salt=salt) for salt, unit, _ in VECTORS}
+    assert told == {(salt, unit): slot for salt, unit, slot in VECTORS}
+    page = (ROOT / "docs" / "ab-tests.md").read_text(encoding="utf-8")
+    for salt, unit, slot in VECTORS:
+        assert f"| `{salt}` | `{unit}` | {slot} |" in page, "docs/ab-tests.md shows them all"
     owners = allocate({"A": 1, "B": 1})
     assert "".join(owners[:12]) == "BBBAABBBABAA"
     digest = "0fa18b13756421150dc46b203629055880f4ff1922440349d36e451d367a537f"
@@ -29,7 +52,7 @@ def test_published_slots_never_change() -> None:
 
 
 def test_the_split_is_close_to_the_ratios() -> None:
-    experiment = Experiment(salt="ranking", owners=allocate({"A": 0.9, "B": 0.1}))
+    experiment = Experiment(name="x", salt="ranking", control="A", owners=allocate({"A": 0.9, "B": 0.1}))
     assert experiment.ratios() == {"A": 0.9, "B": 0.1}
     share = Counter(assign(user, experiment).variant for user in USERS)["B"] / len(USERS)
     # four standard errors of a share of 0.1 among 20,000
@@ -43,11 +66,20 @@ def test_two_salts_cut_independently() -> None:
 
 
 def test_testers_are_forced_and_known_as_such() -> None:
-    experiment = Experiment(salt="s", owners=("A",) * SLOTS, forced={"tester": "B"})
+    experiment = Experiment(name="x", salt="s", control="A", owners=("A",) * SLOTS, forced={"tester": "B"})
     assert assign("tester", experiment).variant == "B"
     assert assign("tester", experiment).forced
     assert not assign("u1", experiment).forced
+    assert assign("r1", experiment, user="tester").forced, "whatever is put into slots"
     assert experiment.ratios() == {"A": 1.0}
+    assert (assign("u1", experiment).share, assign("tester", experiment).share) == (1.0, 0.0)
+
+
+def test_a_killed_experiment_serves_its_control_to_everybody() -> None:
+    owners = allocate({"A": 0.2, "B": 0.8})
+    experiment = Experiment(name="x", salt="s", control="A", owners=owners, forced={"u1": "B"}, killed=True)
+    got = [assign(f"u{n}", experiment) for n in range(50)]
+    assert {(one.variant, one.share, one.forced) for one in got} == {("A", 0.0, False)}
 
 
 @settings(deadline=None)
@@ -69,8 +101,7 @@ def test_no_slot_moves_that_need_not(before: dict[str, float], after: dict[str, 
     new = allocate(after, previous=old)
     have, want = Counter(old), Counter(new)
     assert want == Counter(allocate(after)), "how slots were owned before does not change how many each gets"
-    moved = sum(one != other for one, other in zip(old, new, strict=True))
-    assert moved == sum((want - have).values()), "the least that can give the new ratios"
+    assert moved(old, new) == sum((want - have).values()), "the least that can give the new ratios"
     for variant, slots in want.items():
         kept = sum(one == other == variant for one, other in zip(old, new, strict=True))
         assert kept == min(have[variant], slots), "a variant that grows keeps all it had"
@@ -86,4 +117,4 @@ def test_owners_must_be_as_many_as_slots() -> None:
     with pytest.raises(UsageError):
         allocate({"A": 1}, previous=("A",))
     with pytest.raises(UsageError):
-        Experiment.of({"salt": "s", "owners": ["A"]})
+        Experiment.of({"name": "x", "salt": "s", "control": "A", "owners": ["A"]})

@@ -85,13 +85,13 @@ def test_a_new_version_is_in_force_within_seconds_and_costs_one_look(engine: Eng
     assert live.current(index_name).version == 0
     clock.now = 2.1
     held = live.current(index_name)
-    assert (held.version, held.policy, held.flag) == (1, pinning("a"), "")
+    assert (held.version, held.document, held.flag) == (1, pinning("a"), "")
     asked = flaky.asked
     assert all(live.current(index_name) is held for _ in range(100))
     assert flaky.asked == asked
     store.put(store.next(pinning("b"), by="ann", at=NOON))
     clock.now = 4.2
-    assert live.current(index_name).policy == pinning("b")
+    assert live.current(index_name).document == pinning("b")
     assert live.version(index_name, 1) == held, "later pages keep to the version of the first one"
     assert LivePolicies(engine, timeout_seconds=None).version(index_name, 1) == held, "on every front end"
 
@@ -108,7 +108,7 @@ def test_no_engine_or_a_broken_document_leaves_the_last_good_one(engine: Engine,
     assert (live.current(index_name).version, live.current(index_name).flag) == (1, "")
     flaky.down, clock.now = True, 6.0
     held = live.current(index_name)
-    assert (held.version, held.policy, held.flag) == (1, pinning("a"), "policy_stale")
+    assert (held.version, held.document, held.flag) == (1, pinning("a"), "policy_stale")
     flaky.down, clock.now = False, 9.0
     broken = [
         {
@@ -125,7 +125,7 @@ def test_no_engine_or_a_broken_document_leaves_the_last_good_one(engine: Engine,
     actions = [BulkAction(store.index, str(one["version"]), one) for one in broken]
     assert not engine.bulk(actions, refresh=True).errors
     held = live.current(index_name)
-    assert (held.version, held.policy, held.flag) == (1, pinning("a"), "policy_broken")
+    assert (held.version, held.document, held.flag) == (1, pinning("a"), "policy_broken")
     assert LivePolicies(engine, timeout_seconds=None).current(index_name) == held, (
         "also for a process that never saw the good one in force"
     )

@@ -14,8 +14,7 @@ from es_ranking.publish.generation import Generation
 from es_ranking.query import recommended
 from es_ranking.query.explain import explain
 from es_ranking.query.exposures import EngineExposureLog, Exposure, JsonLinesExposureLog
-from es_ranking.twiddlers.settings import Surface, load_surface
-from segments.assign import Experiment
+from es_ranking.twiddlers.settings import load_surface
 from segments.catalogue import Segment
 from segments.errors import RankingError, UsageError
 from tests.es_ranking.query.shop import CATALOGUE, NOON, RUN, SURFACE, open_shop
@@ -95,18 +94,6 @@ def test_a_lost_exposure_never_fails_the_search(engine: Engine, index_name: str)
     page = recommended(engine, index_name, {}, exposures=Full())
     assert page.flags == ("exposures_lost",)
     assert len(page.items) == 10
-
-
-def test_an_experiment_chooses_the_variant_and_keeps_to_it(engine: Engine, index_name: str) -> None:
-    open_shop(engine, index_name, n=10)
-    experiment = Experiment(salt="s", owners=("A",) * 500 + ("B",) * 500, forced={"boss": "B1"})
-    surface = Surface(name="x", experiment=experiment)
-    served = {
-        user: recommended(engine, index_name, {}, user=user, surface=surface).variant for user in map(str, range(40))
-    }
-    assert set(served.values()) == {"A", "B"}
-    assert recommended(engine, index_name, {}, user="boss", surface=surface).variant == "B1"
-    assert recommended(engine, index_name, {}, user="1", surface=surface, variant="B1").variant == "B1"
 
 
 def test_why_an_item_stands_where_it_stands(engine: Engine, index_name: str) -> None:

@@ -179,7 +179,7 @@ def test_boosts_alone_are_one_script_without_a_plan(engine: Engine, documents: d
     by = rewrite(engine, ALIAS, {**FOOD, "size": N}, user="ann", policies=given)
     assert by.body["sort"][0]["_script"]["script"]["id"] == BOOSTS.id
     order = [hit["sort"][-1] for hit in engine.search(by.index, by.body)["hits"]["hits"]]
-    assert order == expected(documents, {"SOUP", "TEA", "RICE"}, alone, given.policy)
+    assert order == expected(documents, {"SOUP", "TEA", "RICE"}, alone, given.document)
     page = recommended(engine, ALIAS, {**FOOD, "size": 5}, user="ann", policies=given)
     assert (page.items, page.requests) == (order[:5], 2), "window and strands in one; what stood below the window"
 
@@ -193,7 +193,7 @@ def test_a_group_is_represented_by_the_item_that_the_boosts_put_first(
     body = {"collapse": {"field": "brand_id"}, "size": 20, "query": {"exists": {"field": "brand_id"}}}
     page = recommended(engine, ALIAS, body, user="ann", policies=given)
     order = [
-        item for item in expected(documents, None, Surface(name="x"), given.policy) if "brand_id" in documents[item]
+        item for item in expected(documents, None, Surface(name="x"), given.document) if "brand_id" in documents[item]
     ]
     brands = [documents[item]["brand_id"] for item in order]
     assert page.items == [item for n, item in enumerate(order) if brands[n] not in brands[:n]]
