@@ -18,6 +18,7 @@ from typing import Any
 from es_ranking.engine.contract import Engine, IndexState
 from es_ranking.engine.jdk import find_java
 from es_ranking.engine.redis_node import redis_answers, redis_url
+from es_ranking.engine.translate import START_HINT
 from es_ranking.engine.transport import PRODUCTS
 from es_ranking.policy.fit import check_fields
 from es_ranking.policy.store import PolicyStore
@@ -107,7 +108,7 @@ def check_engine(patient: Patient) -> Iterator[Finding]:
     engine = patient.engine
     if engine is None:
         if patient.trouble is not None:
-            yield Finding("engine", "error", patient.trouble.what, patient.trouble.hint or "")
+            yield Finding("engine", "error", patient.trouble.what, patient.trouble.hint or START_HINT)
         return
     number, health = engine.info()["version"]["number"], engine.health()
     state = {"green": "ok", "yellow": "ok"}.get(health, "error")
