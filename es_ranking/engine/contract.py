@@ -65,12 +65,14 @@ class Copying:
 
     Attributes:
         failure: why it stopped early; None while it goes on, and when all was copied.
+        refused: the document that the target would not take, if that is why.
     """
 
     done: bool
     documents: int
     total: int
     failure: str | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from es_ranking.engine.contract import Answer, Body, Copying
+from es_ranking.engine.errors import EngineBusy
 from es_ranking.engine.translate import reason_of
 from es_ranking.engine.transport import Reply
 
@@ -22,7 +23,10 @@ class RestCopying:
     _call: Callable[..., Reply]
 
     def close_to_writes(self, index: str) -> None:
-        self._read("PUT", f"/{_path(index)}/_block/write")
+        answer = self._read("PUT", f"/{_path(index)}/_block/write")
+        # An index that is closed already is not among those that were to be closed.
+        if answer["indices"] and not answer["shards_acknowledged"]:
+            raise EngineBusy("writes are still under way", where=index, hint="run again later")
 
     def checkpoints(self, index: str) -> dict[str, int]:
         (stats,) = self._read("GET", f"/{_path(index)}/_stats/docs", params={"level": "shards"})["indices"].values()
@@ -82,16 +86,17 @@ def _copying_of(answer: Mapping[str, Any]) -> Copying:
     """How far a reindex task is, running or done."""
     status, response = answer["task"]["status"], answer.get("response") or {}
     failures = response.get("failures") or []
-    failure = None
+    failure, refused = None, None
     if "error" in answer:
         failure = reason_of(answer)
     elif failures:
-        cause = failures[0].get("cause") or failures[0].get("reason") or {}
-        failure = reason_of({"error": cause}) + f" (document {failures[0].get('id')})"
+        # A document has an id and a cause; what could not be read has a reason.
+        refused = failures[0].get("id")
+        failure = reason_of({"error": failures[0].get("cause") or failures[0].get("reason")})
     elif response.get("canceled"):
         failure = f"it was cancelled: {response['canceled']}"
     looked_at = sum(int(status.get(key, 0)) for key in ("created", "updated", "version_conflicts", "noops"))
-    return Copying(bool(answer["completed"]), looked_at, int(status["total"]), failure)
+    return Copying(bool(answer["completed"]), looked_at, int(status["total"]), failure, refused)
 
 
 def _path(name: str) -> str:

@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from es_ranking.engine.contract import Engine
-from es_ranking.engine.errors import EngineDenied
+from es_ranking.engine.errors import EngineBusy, EngineDenied
 from es_ranking.publish.delta import delete_documents
-from es_ranking.publish.gates import check_gates
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.seal import open_to_writes
-from es_ranking.publish.settings import GateSettings, PublishSettings
+from es_ranking.publish.settings import PublishSettings
 from es_ranking.publish.switch import Targets, abort, begin, counted, settle, switch, targets_of
 from es_ranking.publish.write import swept, write_documents
 from es_ranking.reindex.catch_up import Query, parted, too_many, unequal, with_attributes, written_since
@@ -30,8 +29,6 @@ from segments.errors import RankingError, Refused
 log = logging.getLogger("es_ranking.reindex")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FORGOTTEN = 3
-# The ranks were judged when they were published: of a copy only sameness is asked, but for what is written just now.
-_SAME = GateSettings(min_coverage=None, min_distinct_scores=None, min_overlap=0.9, max_unseen=0.1, min_calibration=None)
 _SHORT_SECONDS = 1.0
 
 
@@ -87,7 +84,7 @@ def reindex(engine: Engine, plan: ReindexPlan, *, publish: PublishSettings, resu
         engine.refresh(targets.main)
         copy = _Copy(engine, plan, targets, publish, parted(engine, targets.main))
         copy.come_near()
-        check_gates(engine, plan.publish, _SAME)
+        # No gate: the ranks were judged when they were published, of a copy only sameness is asked.
         settle(engine, plan.publish, publish.model_copy(update=plan.settled))
         counted(engine, plan.publish, engine.count(targets.main))
         for round_ in range(1, plan.settings.rounds + 1):
@@ -146,8 +143,11 @@ def _done(engine: Engine, plan: ReindexPlan, targets: Targets, task: str) -> boo
         if state.failure is not None:
             if not engine.get_alias(targets.main):
                 raise swept(targets.main)
-            raise Refused(f"the engine stopped copying: {state.failure}", where=plan.publish.generation,
-                          hint="the old index serves on; change the settings and run again")  # fmt: skip
+            if state.refused is not None:
+                raise Refused(f"the copy would not take {state.refused}: {state.failure}", where=targets.main,
+                              hint="the old index serves on; change the settings and run again")  # fmt: skip
+            raise EngineBusy(f"the engine stopped copying: {state.failure}", where=plan.publish.generation,
+                             hint=f"es-ranking reindex {plan.publish.alias} --resume goes on")  # fmt: skip
         seconds = max(time.perf_counter() - began, 1e-6)
         log.info("%s of %s documents copied in %.0f s", f"{state.documents:,}", f"{state.total:,}", seconds)
         if state.done:
@@ -186,7 +186,7 @@ class _Copy:
         try:
             self.engine.close_to_writes(source)
             self._follow(until)
-            wrong = unequal(self.engine, self.targets.main, source, self.parts, sample=self.plan.settings.sample,
+            wrong = unequal(self.engine, self.targets.main, source, sample=self.plan.settings.sample,
                             attributes=self.plan.attributes)  # fmt: skip
             if wrong:
                 raise Refused(f"the copy is not the same: {wrong}", where=self.plan.publish.generation)

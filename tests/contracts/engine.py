@@ -203,6 +203,7 @@ class EngineContract:
         failed = self.awaited(engine, engine.start_reindex(index, copy))
         assert failed.failure is not None
         assert "more" in failed.failure
+        assert failed.refused == "6"
 
     def test_a_copying_never_creates_what_must_be_an_alias(self, engine: Engine, index: str) -> None:
         assert self.awaited(engine, engine.start_reindex(index, f"{index}-late")).failure

@@ -8,15 +8,17 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from es_ranking.doctor import Patient, examine
-from es_ranking.engine.contract import BulkAction, Engine
-from es_ranking.engine.errors import EngineUnreachable
+from es_ranking.engine.contract import BulkAction, Copying, Engine
+from es_ranking.engine.errors import EngineBusy, EngineUnreachable
 from es_ranking.publish.generation import generations, serving
 from es_ranking.publish.rollback import plan_rollback, rollback
 from es_ranking.publish.seal import mend
@@ -147,12 +149,28 @@ def test_it_goes_no_faster_than_it_may(engine: Engine, shop: str) -> None:
 
 def test_a_document_the_new_mapping_refuses_leaves_everything_as_it_was(engine: Engine, shop: str) -> None:
     wanted = SETTINGS.model_copy(update={"properties": {"title": {"type": "integer"}}})
-    with pytest.raises(Refused, match=r"stopped copying: .*title"):
+    with pytest.raises(Refused, match=r"would not take i\d+: .*title"):
         run(engine, shop, wanted=wanted)
     assert turn_of(engine, shop) == 0
     assert begun_reindex(engine, shop) is None
     assert len(engine.indices(f"{shop}*")) == 3
     assert write(engine, shop) == []
+
+
+def test_a_copying_that_somebody_stopped_is_gone_on_with(engine: Engine, engine_url: str, shop: str) -> None:
+    class Stopped(FaultyEngine):
+        def copying(self, task: str) -> Copying | None:
+            httpx.post(f"{engine_url}/_tasks/{task}/_cancel")
+            return engine.copying(task)
+
+    plan = plan_reindex(engine, shop, settings=ReindexSettings(requests_per_second=0.05))
+    with pytest.raises(EngineBusy, match=r"stopped copying: .*cancel"):
+        reindex(Stopped(engine), plan, publish=SETTINGS, resume=False)  # type: ignore[arg-type]
+    assert turn_of(engine, shop) == 0
+    kept = begun_reindex(engine, shop)
+    assert kept is not None
+    hurried = replace(kept, settings=ReindexSettings())
+    assert reindex(engine, hurried, publish=SETTINGS, resume=True).documents == ITEMS
 
 
 @pytest.mark.parametrize("lie", ["lost", "changed", "other order"])
