@@ -89,7 +89,7 @@ def secured(request: pytest.FixtureRequest) -> Iterator[EngineConfig]:
     name = f"test-{os.getpid()}-secured"
     _remove_orphans()
     try:
-        start_node(name, product=release.product, version=release.version, heap="512m", secure=True)
+        start_node(name, product=release.product, version=release.version, heap="384m", secure=True)
         access = read_access(node_folder(name))
         assert access is not None
         yield access
