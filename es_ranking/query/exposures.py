@@ -160,9 +160,9 @@ def exposures_of(
             segment=served.segment,
             propensity=by_item.get(hit.item),
             forced=served.forced,
-            experiment=bucket and bucket.experiment,
-            epoch=bucket and bucket.epoch,
-            share=bucket and bucket.share,
+            experiment=None if bucket is None else bucket.experiment,
+            epoch=None if bucket is None else bucket.epoch,
+            share=None if bucket is None else bucket.share,
         )
         for hit in hits
     ]

@@ -1,0 +1,1 @@
+"""What an A/B test says: effects with intervals, always-valid ones too, and whether the split itself is sound."""
