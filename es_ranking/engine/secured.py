@@ -90,6 +90,7 @@ def _run(command: Sequence[str], launch: Launch, *, secret: Mapping[str, str] | 
     try:
         done = subprocess.run(
             command,
+            cwd=launch.server,  # where older tools look for their libraries
             env={**environment(launch), **(secret or {})},
             input=told,
             capture_output=True,
