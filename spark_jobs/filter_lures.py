@@ -103,29 +103,30 @@ def _ranker(recipe: Recipe, week: str) -> Callable[[pa.Table], pa.Table]:
         kind, variant, segment = (rows[name][0].as_py() for name in ("item_kind", "variant", "segment"))
         explore, rule = shelves[kind]
         name, scorer = variants[variant]
-        chosen = bandit(name)
+        chosen = bandit(name, explore)
         number = {key: rows[key].to_numpy() for key in ("draw", "mean", "evidence", "seen", "score")}
         probability = pc.fill_null(rows["probability"], 0.0).to_numpy()
         # Sorting by sales is the logic of before: nothing is filtered there.
         lure = (probability >= rule.threshold) & (scorer != "sales")
         code = rows["list"].combine_chunks().dictionary_encode()
         lists = code.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-        # The quota is for items nobody knows, not for those that are half found out.
+        # The quota is for items nobody knows, not for those that are half found out or hopeless.
         few = (number["seen"] < explore.few_impressions) & (probability < 0.5 * rule.threshold)
-        share = explore.share if chosen.explores else 0.0
+        level = np.bincount(lists, number["mean"]) / np.bincount(lists)
+        few &= number["mean"] >= explore.least_rate * level[lists]
+        quota = explore.quota(explores=chosen.explores)
         drawn = np.maximum(number["draw"], 0.0)
         original = ranks(drawn, lists)
         sunk = sink_lures(np.maximum(drawn, 1e-300), lists, lure, top_n=rule.top_n)
-        final, before, after = explore_lists(sunk, lists, few, top=explore.top, share=share)
+        final, before, after = explore_lists(sunk, lists, few, quota=quota)
         place = ranks(final, lists)
         propensity = place_propensity(
             chosen, Belief(number["mean"], number["evidence"]), lists=lists, few=few, last=lure, places=place,
-            top=explore.top, share=share, replicates=explore.replicates,
-            generator=replicate_generator(week, variant, segment),
+            quota=quota, replicates=explore.replicates, generator=replicate_generator(week, variant, segment),
         )  # fmt: skip
         moves: list[list[str]] = [[]] * place.size
-        for i in np.flatnonzero(after < before):
-            moves[i] = [f"quota: {before[i]} → {after[i]}"]
+        for i in np.flatnonzero(few & (after != before)):
+            moves[i] = [f"quota: {before[i]} → {place[i]}"]
         for i in np.flatnonzero(lure & (sunk < drawn)):
             moves[i] = [f"lure: {original[i]} → {place[i]}: {rows['reason'][int(i)].as_py()}"]
         return pa.table(

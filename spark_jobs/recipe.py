@@ -11,6 +11,7 @@ from pydantic import model_validator
 from es_ranking.publish.settings import PublishSettings
 from segments.config import Settings
 from segments.families.registry import FamilySettings
+from spark_jobs.bandits.registry import BANDITS, bandit
 from spark_jobs.bandits.settings import ExploreSettings
 from spark_jobs.features.settings import FeatureSettings
 from spark_jobs.fields import FieldSchema
@@ -32,7 +33,12 @@ class VariantRecipe(Settings):
         description="model: calibrated pCTR; sales: purchase lines of the last weeks; counts: clicks over impressions"
     )
     families: tuple[str, ...] = Setting(default=("all",), description="chain: the first family that fits a user wins")
-    bandit: Literal["none", "thompson"] = "none"
+    bandit: str = Setting(default="none", description=f"who explores: {', '.join(BANDITS)}")
+
+    @model_validator(mode="after")
+    def _bandit_is_known(self) -> Self:
+        bandit(self.bandit, ExploreSettings())
+        return self
 
     @model_validator(mode="after")
     def _ends_in_all(self) -> Self:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from segments.errors import ContractBroken
 
 F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,35 @@ class Belief:
 class Bandit(ABC):
     """Turns beliefs into numbers to sort by. Holds no state and no random generator of its own."""
 
-    explores: bool
+    explores: bool = True
     """Whether the numbers differ from the means: quotas and propensities concern only those that explore."""
 
-    @abstractmethod
-    def draw(self, belief: Belief, uniform: F64) -> F64:
-        """(n,) tonight's number of each arm, at least 0, from one uniform number of (0, 1) an arm."""
+    random: bool = True
+    """Whether the numbers hang on chance: where they do not, every place is certain and every propensity 1."""
+
+    linear: bool = False
+    """Whether it wants beliefs that items with like features share (`linear_belief`)."""
 
     @abstractmethod
-    def replicates(self, belief: Belief, generator: np.random.Generator, *, count: int) -> F64:
+    def draw(self, belief: Belief, uniform: F64, *, lists: I64) -> F64:
+        """(n,) tonight's number of each arm, at least 0, higher first.
+
+        Args:
+            belief: of n arms.
+            uniform: (n,) one number of (0, 1) an arm, see `keys.draw_uniforms`.
+            lists: (n,) the list of each arm, 0, 1, …; arms of one list compete, lists are given whole.
+        """
+
+    def replicates(self, belief: Belief, generator: np.random.Generator, *, lists: I64, count: int) -> F64:
         """(count, n) numbers as other weeks might have drawn them: the same law as `draw`."""
+        if not self.random:
+            return np.tile(self.draw(belief, np.full(lists.size, 0.5), lists=lists), (count, 1))
+        uniform = np.clip(generator.random((count, lists.size)), 2.0**-54, None)
+        return np.stack([self.draw(belief, row, lists=lists) for row in uniform])
+
+    def reach(self, belief: Belief) -> tuple[F64, F64]:
+        """(n,) numbers that hardly any draw of an arm falls below, or above: who cannot meet need not be drawn.
+
+        As it stands here nothing is ruled out.
+        """
+        return np.zeros(belief.mean.size), np.full(belief.mean.size, np.inf)

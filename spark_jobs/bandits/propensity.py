@@ -12,13 +12,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.bandits.contract import F64, Bandit, Belief
-from spark_jobs.bandits.quota import Lists, quota_places
+from spark_jobs.bandits.contract import F64, I64, Bandit, Belief
+from spark_jobs.bandits.quota import Lists, Quota, quota_places
 
-I64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 CHUNK = 1 << 20
-UPPER, LOWER = 6.0, 3.0
 
 
 def place_propensity(
@@ -29,8 +27,7 @@ def place_propensity(
     few: Mask,
     last: Mask,
     places: I64,
-    top: int,
-    share: float,
+    quota: Quota,
     replicates: int,
     generator: np.random.Generator,
 ) -> F64:
@@ -40,27 +37,27 @@ def place_propensity(
         bandit: who draws.
         belief: of the n arms, in a fixed order (the generator hands out numbers in order).
         lists: (n,) the list of each arm, 0 … number of lists - 1.
-        few: (n,) arms that the quota may promote.
+        few: (n,) arms that the quota may move.
         last: (n,) arms moved out of the first places (lures): they stand behind all others of their list.
         places: (n,) 1-based place in which each arm is served.
-        top: first places that are cells of their own.
-        share: of the quota.
+        quota: applied to every drawn list; its first places are cells of their own.
         replicates: how often the lists are drawn.
         generator: keyed, see `keys.replicate_generator`.
     """
-    if not bandit.explores:
+    if not bandit.random:
         return np.ones(places.size)
+    top = quota.top
     cell = np.minimum(places, top + 1)
-    rows = np.flatnonzero(_contenders(belief, lists, few=few, last=last, top=top, share=share))
+    rows = np.flatnonzero(_contenders(*bandit.reach(belief), lists, few=few, last=last, quota=quota))
     hits = np.where(cell > top, replicates, 0)
     hits[rows] = _hits(bandit, belief.take(rows), lists[rows], few[rows] & ~last[rows], last[rows], cell[rows],
-                       top, share, replicates, generator)  # fmt: skip
+                       quota, replicates, generator)  # fmt: skip
     return np.asarray((hits + 1.0) / (replicates + 1.0))
 
 
 def _hits(
     bandit: Bandit, belief: Belief, lists: I64, few: Mask, last: Mask, cell: I64,
-    top: int, share: float, replicates: int, generator: np.random.Generator,
+    quota: Quota, replicates: int, generator: np.random.Generator,
 ) -> I64:  # fmt: skip
     n = lists.size
     hits = np.zeros(n, dtype=np.int64)
@@ -70,9 +67,10 @@ def _hits(
     at_once = max(1, CHUNK // n)
     for begin in range(0, replicates, at_once):
         size = min(at_once, replicates - begin)
-        drawn = bandit.replicates(belief, generator, count=size)
-        # One sort for lists and draws: whole numbers are lists, fractions are 1 - draw, halved to make room for `last`.
-        key = lists + np.where(last, 0.5, 0.0) + 0.5 * (1.0 - np.clip(drawn, 0.0, 1.0 - 1e-12))
+        drawn = bandit.replicates(belief, generator, lists=lists, count=size)
+        # One sort for lists and draws: whole numbers are lists, fractions fall with the draw, halved to make room for
+        # `last`.
+        key = lists + np.where(last, 0.5, 0.0) + 0.5 / (1.0 + drawn)
         order = np.argsort(key, axis=1)
         # Lists are contiguous and equally long in every replicate: the replicates stand one after another.
         blocks = Lists.sorted(np.sort(lists), count)
@@ -81,24 +79,24 @@ def _hits(
             np.tile(blocks.size, size),
             (blocks.of + count * np.arange(size)[:, None]).ravel(),
         )
-        place = quota_places(flat, few[order].ravel(), top=top, share=share).reshape(size, n)
-        hits += np.bincount(order.ravel(), (np.minimum(place, top + 1) == cell[order]).ravel(), n).astype(np.int64)
+        place = quota_places(flat, few[order].ravel(), quota).reshape(size, n)
+        hit = np.minimum(place, quota.top + 1) == cell[order]
+        hits += np.bincount(order.ravel(), hit.ravel(), n).astype(np.int64)
     return hits
 
 
-def _contenders(belief: Belief, lists: I64, *, few: Mask, last: Mask, top: int, share: float) -> Mask:
+def _contenders(low: F64, high: F64, lists: I64, *, few: Mask, last: Mask, quota: Quota) -> Mask:
     """Arms that might reach the first places of their list; the others need no drawing.
 
-    An arm is out when its mean plus six deviations lies below the `top`-th best mean minus three of its list (among
-    the little-seen: below the last one owed a place).
+    An arm is out when the most it may draw lies below the `top`-th best of what the others draw at least (among the
+    little-seen: below the last one owed a place). Little-seen arms that may be held back keep nobody out.
     """
     count = int(lists.max()) + 1 if lists.size else 0
-    high = belief.mean + UPPER * belief.deviation
-    low = np.where(last, -np.inf, belief.mean - LOWER * belief.deviation)
-    result = high >= _kth_best(low, lists, count, top)[lists]
-    owed = int(np.ceil(share * top))
+    sure = np.where(last | (few & (quota.most < 1)), -np.inf, low)
+    result = high >= _kth_best(sure, lists, count, quota.top)[lists]
+    owed = int(np.ceil(quota.share * quota.top))
     if owed and few.any():
-        bar = _kth_best(np.where(few, low, -np.inf), lists, count, owed)
+        bar = _kth_best(np.where(few & ~last, low, -np.inf), lists, count, owed)
         result |= few & (high >= bar[lists])
     return np.asarray(result, dtype=np.bool_)
 

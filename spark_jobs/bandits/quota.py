@@ -1,9 +1,14 @@
-"""At least a share of the first places of every list goes to items that few have seen.
+"""Of the first places of every list, how many go to items that few have seen: at least so many, at most so many.
 
-With `top` places (or the list's length, if shorter) and q = ceil(share · top) of them owed, the k-th little-seen item
-of the list, best first, stands at place min(its own place, ⌊k · top / q⌋), k = 1 … q: the owed places are spread over
-the page, an item good enough to stand higher by itself does, and everything else keeps its order. A list with fewer
-little-seen items gives them all a place.
+With `top` places (or the list's length, if shorter), q = ceil(share · top) of them owed and m = floor(most · top)
+allowed, the k-th little-seen item of the list, best first, stands at place
+
+    k ≤ q      min(its own place, h + ⌊k (top − h) / q⌋), h = first_place − 1 (less where the owed places need it)
+    q < k ≤ m  its own place
+    m < k      max(its own place, top + k − m)
+
+so the owed places are spread over the page, an item good enough to stand higher by itself does, and everything else
+keeps its order. A list with fewer little-seen items gives them all a place; one with too few others lets more in.
 """
 
 from __future__ import annotations
@@ -15,6 +20,23 @@ from numpy.typing import NDArray
 
 I64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What little-seen items are owed of the first places of each list.
+
+    Attributes:
+        top: first places that it speaks of.
+        share: least share of them, 0 … 1; 0 owes nothing.
+        most: largest share of them, at least `share`; 1 is no limit.
+        first_place: no item is promoted above this place.
+    """
+
+    top: int
+    share: float = 0.0
+    most: float = 1.0
+    first_place: int = 1
 
 
 @dataclass(frozen=True)
@@ -48,30 +70,33 @@ class Lists:
         return np.asarray(total - before[self.of], dtype=np.int64)
 
 
-def quota_places(lists: Lists, few: Mask, *, top: int, share: float) -> I64:
+def quota_places(lists: Lists, few: Mask, quota: Quota) -> I64:
     """(n,) the 1-based place each row takes, rows given in list order, best first.
 
     Args:
         lists: the lists the rows stand in.
-        few: (n,) whether the row's item is little-seen and may be promoted.
-        top: first places of each list that the quota speaks of.
-        share: least share of them, 0 … 1.
+        few: (n,) whether the row's item is little-seen and eligible.
+        quota: what they are owed, and what is the most.
     """
     place = lists.place()
-    if share <= 0 or not few.any():
+    if (quota.share <= 0 and quota.most >= 1) or not few.any():
         return place
-    pages = np.minimum(lists.size, top)
-    owed = np.ceil(share * pages - 1e-9).astype(np.int64)
+    page = np.minimum(lists.size, quota.top)
+    owed, most = np.ceil(quota.share * page - 1e-9), np.floor(quota.most * page + 1e-9)
     rows = np.flatnonzero(few)
-    k = lists.running(few)[rows]
-    page, quota = pages[lists.of[rows]], owed[lists.of[rows]]
-    slot = np.where(k <= quota, k * page // np.maximum(quota, 1), place[rows])
-    taken = np.minimum(place[rows], slot)
+    of = lists.of[rows]
+    k, total = lists.running(few)[rows], np.bincount(of, minlength=page.size)[of]
+    page, owed, most = page[of], owed.astype(np.int64)[of], np.maximum(owed, most).astype(np.int64)[of]
+    head = np.minimum(quota.first_place - 1, page - owed)
+    slot = head + k * (page - head) // np.maximum(owed, 1)
+    taken = np.where(k <= owed, np.minimum(place[rows], slot), place[rows])
+    # Behind the page, but never so far that those after it find no place.
+    behind = np.minimum(np.maximum(taken, page + k - most), lists.size[of] - total + k)
+    taken = np.where(k > most, behind, taken)
     result = np.empty_like(place)
     result[rows] = taken
     # The others fill what is left, in their own order: both sides run through the lists in the same order.
     free = np.ones(place.size, dtype=bool)
-    free[lists.start[lists.of[rows]] + taken - 1] = False
-    left = np.flatnonzero(free)
-    result[~few] = place[left]
+    free[lists.start[of] + taken - 1] = False
+    result[~few] = place[np.flatnonzero(free)]
     return result

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from spark_jobs.bandits.contract import Belief
 from spark_jobs.bandits.greedy import Greedy
+from spark_jobs.bandits.kl_ucb import KLUCB
 from spark_jobs.bandits.propensity import place_propensity
+from spark_jobs.bandits.quota import Lists, Quota, quota_places
+from spark_jobs.bandits.softmax import Softmax
 from spark_jobs.bandits.thompson import Thompson
 
 
@@ -17,9 +22,11 @@ def propensity(belief: Belief, places: Any, **changes: Any) -> Any:
     n = belief.mean.size
     given: dict[str, Any] = {
         "lists": np.zeros(n, dtype=np.int64), "few": np.zeros(n, dtype=bool), "last": np.zeros(n, dtype=bool),
-        "top": 50, "share": 0.0, "replicates": 4000, "generator": np.random.default_rng(0),
+        "bandit": Thompson(), "replicates": 4000, "generator": np.random.default_rng(0),
     }  # fmt: skip
-    return place_propensity(Thompson(), belief, places=np.asarray(places), **(given | changes))
+    owed = {name: changes.pop(name) for name in ("top", "share", "most", "first_place") if name in changes}
+    chosen = given | {"quota": Quota(**({"top": 50} | owed))} | changes
+    return place_propensity(chosen.pop("bandit"), belief, places=np.asarray(places), **chosen)
 
 
 def test_equal_arms_stand_anywhere_with_equal_probability() -> None:
@@ -94,6 +101,50 @@ def test_without_exploration_everything_is_certain() -> None:
     belief = Belief(np.array([0.2, 0.1]), np.ones(2))
     got = place_propensity(
         Greedy(), belief, lists=np.zeros(2, dtype=np.int64), few=np.zeros(2, dtype=bool), last=np.zeros(2, dtype=bool),
-        places=np.array([1, 2]), top=50, share=0.0, replicates=10, generator=np.random.default_rng(0),
+        places=np.array([1, 2]), quota=Quota(50), replicates=10, generator=np.random.default_rng(0),
     )  # fmt: skip
+    assert got.tolist() == [1.0, 1.0]
+
+
+def plackett_luce(worth: NDArray[np.float64], few: NDArray[np.bool_], quota: Quota) -> NDArray[np.float64]:
+    """(arm, place) probabilities, summed over all orders of a short list, the quota applied to each."""
+    n = worth.size
+    result = np.zeros((n, n))
+    for drawn in permutations(range(n)):
+        order = np.array(drawn)
+        left = worth[order][::-1].cumsum()[::-1]
+        place = quota_places(Lists.sorted(np.zeros(n, dtype=np.int64), 1), few[order], quota)
+        result[order, place - 1] += np.prod(worth[order] / left)
+    return result
+
+
+@pytest.mark.parametrize(
+    "quota",
+    [Quota(6), Quota(4, share=0.25), Quota(4, share=0.25, first_place=3), Quota(4, most=0.25), Quota(3, 0.3, 0.4, 2)],
+)
+def test_propensities_are_those_of_the_list_after_floors_and_caps(quota: Quota) -> None:
+    """Softmax draws lists as Plackett and Luce do: all 720 orders of six arms, each arranged by the quota."""
+    mean, temperature = np.array([0.3, 0.25, 0.2, 0.1, 0.09, 0.05]), 0.5
+    few = np.array([False, True, False, True, False, True])
+    exact = plackett_luce(mean ** (1 / temperature), few, quota)
+    exact[:, quota.top :] = exact[:, quota.top :].sum(1, keepdims=True)
+    for place in range(1, 7):
+        got = propensity(
+            Belief(mean, np.full(6, 1e4)), np.full(6, place), bandit=Softmax(temperature), few=few,
+            top=quota.top, share=quota.share, most=quota.most, first_place=quota.first_place,
+        )  # fmt: skip
+        assert got == pytest.approx(exact[:, place - 1], abs=0.035)
+
+
+def test_leaving_out_the_hopeless_changes_nothing_under_a_cap() -> None:
+    """Little-seen arms that are held back let in others, whom drawing must not have left out."""
+    belief = Belief(np.r_[np.full(10, 0.5), np.full(10, 0.1), np.full(30, 0.001)], np.full(50, 1e5))
+    few = np.arange(50) < 10
+    got = propensity(belief, np.r_[11 + np.arange(10), 1 + np.arange(10), np.full(30, 21)], few=few, top=10, most=0.0)
+    assert got[10:20] == pytest.approx(np.full(10, 0.1), abs=0.03)
+    assert (got[20:] == 1).all()
+
+
+def test_what_hangs_on_no_chance_is_certain() -> None:
+    got = propensity(Belief(np.array([0.2, 0.1]), np.ones(2)), [1, 2], bandit=KLUCB(), share=0.5)
     assert got.tolist() == [1.0, 1.0]
