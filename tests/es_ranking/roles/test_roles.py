@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -148,7 +148,7 @@ def operator(engine: Engine, alias: str) -> None:
     # what is asked of tasks later, so that a missing privilege shows at once
     assert engine.reindexing(alias) is None
     assert engine.copying("nobody:1") is None
-    with pytest.raises(IndexMissing):
+    with suppress(IndexMissing):  # some releases say that there is no such task
         engine.rethrottle("nobody:1", None)
     publish_night(engine, alias, NIGHT)
     plan = plan_reindex(engine, alias, shards=2, settings=ReindexSettings())
