@@ -12,6 +12,7 @@ from typing import Any
 
 from es_ranking.engine.contract import Engine
 from es_ranking.scripts.sorts import downrank_sort, field_sort
+from es_ranking.scripts.store import ensure_scripts
 
 Body = dict[str, Any]
 Items = list[str]
@@ -30,6 +31,7 @@ def other_ways(
         factors: item → multiplier of what the user has seen.
         gaps: two attributes and their gaps.
     """
+    ensure_scripts(engine)
     item = "item_id"
 
     def run(asked: Body) -> Items:

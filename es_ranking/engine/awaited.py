@@ -68,7 +68,7 @@ class AwaitedSearches:
                 )
             except TransportError as error:
                 if pause is None or isinstance(error, ConnectionTimeout):
-                    raise translated(None, error, self.config.url) from error
+                    raise translated(None, error.message, self.config.url) from error
             else:
                 if reply.meta.status < 300:
                     return reply.body

@@ -45,8 +45,9 @@ class ElasticsearchTransport:
         """As `send`, below the client's own product check: whoever listens there may say who he is."""
         try:
             answer = self._client.transport.perform_request(
-                request.method, request.path, headers=request.headers, request_timeout=request.timeout_seconds
-            )
+                request.method, request.path, headers=request.headers, request_timeout=request.timeout_seconds,
+                max_retries=0,
+            )  # fmt: skip
         except TransportError as error:
             raise _no_answer(error) from error
         return Reply(answer.meta.status, answer.body)
@@ -56,4 +57,5 @@ class ElasticsearchTransport:
 
 
 def _no_answer(error: TransportError) -> NoAnswer:
-    return NoAnswer(str(error), late=isinstance(error, ConnectionTimeout))
+    # printed, some of the client's errors leave out what went wrong
+    return NoAnswer(error.message, late=isinstance(error, ConnectionTimeout))

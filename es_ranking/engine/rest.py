@@ -82,6 +82,11 @@ class RestEngine(RestCopying):
             return []
         params = {"_source_includes": ",".join(source)} if source is not None else {}
         answer = self._read("POST", f"/{_path(index)}/_mget", {"ids": list(ids)}, params=params)
+        for document in answer["docs"]:
+            if "error" in document:
+                kind = document["error"].get("type")
+                status = {"security_exception": 403, "index_not_found_exception": 404}.get(kind, 400)
+                raise translated(status, document, index)
         return [document.get("_source") if document.get("found") else None for document in answer["docs"]]
 
     def bulk(self, actions: Iterable[BulkAction], *, refresh: bool = False, require_alias: bool = False) -> BulkResult:

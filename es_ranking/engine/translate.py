@@ -39,7 +39,7 @@ _HANDSHAKES = {
 def translated(status: int | None, answer: Any, where: str) -> RankingError:
     """The error of ours for a status and its body; `status` None means that no answer came."""
     if status is None:
-        first = _said(answer).partition("\n")[0].partition(", caused by")[0][:300]
+        first = str(answer).partition("\n")[0].partition(", caused by")[0][:300]
         cure = next((cure for words, cure in _HANDSHAKES.items() if words in first.lower()), START_HINT)
         return EngineUnreachable(f"the search engine does not answer: {first}", where=where, hint=cure)
     reason = reason_of(answer)
@@ -47,12 +47,6 @@ def translated(status: int | None, answer: Any, where: str) -> RankingError:
         return Conflict(f"it exists already: {reason}", where=where, hint=_KINDS[409][1])
     kind, hint = _KINDS.get(status, (EngineRejected, None))
     return kind(f"the engine answered {status}: {reason}", where=where, hint=hint)
-
-
-def _said(error: Any) -> str:
-    """The Elasticsearch client's errors know more than they print."""
-    cause = getattr(error, "__cause__", None)
-    return str(getattr(error, "message", None) or getattr(cause, "message", None) or error)
 
 
 def reason_of(answer: Any) -> str:

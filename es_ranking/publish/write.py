@@ -132,9 +132,9 @@ def _write_batch(
         if tries >= settings.max_retries:
             if isinstance(trouble, EngineUnreachable):
                 raise trouble
-            why = str(trouble) if trouble else "the engine keeps answering that it is busy"
+            told = trouble.what if trouble else "the engine keeps answering that it is busy"
             raise EngineBusy(
-                f"{len(batch)} documents could not be written after {tries} retries: {why}",
+                f"{len(batch)} documents could not be written after {tries} retries: {told}",
                 where=engine.url,
                 hint="give the engine more room, or lower publish.batch_documents; then run again",
             ) from trouble
@@ -155,14 +155,16 @@ def _send(
         return batch, error
     report.written += result.done
     again = []
+    trouble: EngineBusy | None = None
     for refused in result.errors:
         if refused.status in _RETRYABLE:
             again.append(batch[refused.position])
+            trouble = trouble or EngineBusy(refused.reason)
         elif "require_alias" in refused.reason or "index_not_found" in refused.reason:
             raise swept(batch[refused.position].index)
         else:
             _note(report, RefusedDocument(refused.id or "", refused.status, refused.reason))
-    return again, None
+    return again, trouble
 
 
 def _send_halves(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from es_ranking.query.shape import check_shape
 from segments.errors import UsageError
 
 Body = dict[str, Any]
@@ -126,7 +127,8 @@ def take_apart(body: Mapping[str, Any], *, max_window: int) -> Asked:
     """Checks a body and takes it apart.
 
     Raises:
-        UsageError: a key that cannot be combined with a recommended sort, another sort, or a page that is none.
+        UsageError: a key that cannot be combined with a recommended sort, another sort, a part of another shape, or a
+            page that is none.
     """
     if not isinstance(body, Mapping):
         raise UsageError("the query body must be a mapping", hint='{"query": {"match_all": {}}, "size": 20}')
@@ -134,12 +136,13 @@ def take_apart(body: Mapping[str, Any], *, max_window: int) -> Asked:
         if key in body:
             raise UsageError(f"`{key}` cannot be combined with recommended", where="query body", hint=hint)
     _check_sort(body.get("sort"))
+    check_shape(body)
     start, size = _whole(body, "from", 0), _whole(body, "size", 10)
     if start + size > max_window:
         raise UsageError(
             f"page too deep: from + size is {start + size}, the window ends at {max_window}", where="query body"
         )
-    rest = {key: value for key, value in body.items() if key not in {"from", "size", "sort"}}
+    rest = {key: value for key, value in body.items() if value is not None and key not in {"from", "size", "sort"}}
     shown = {key: rest.pop(key) for key in SHOWN if key in rest}
     return Asked(rest, shown, start, size)
 

@@ -94,8 +94,15 @@ AGAIN = "ask for the first page again"
 
 
 def spec_hash(spec: Any) -> str:
-    """A short hash of everything that decides the order."""
-    text = json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    """A short hash of everything that decides the order.
+
+    Raises:
+        UsageError: it is nested deeper than anybody reads.
+    """
+    try:
+        text = json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    except RecursionError as error:
+        raise UsageError("the query body is nested too deep", where="query body") from error
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 

@@ -6,9 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Annotated, Any, NoReturn
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any, NoReturn
 
 from es_ranking.query.body import NAME
 from es_ranking.serve.statuses import TooLarge
@@ -24,34 +22,6 @@ HARMLESS = frozenset({
 })  # fmt: skip
 TYPED, TOTAL = "typed_keys", "track_total_hits"
 _WORDS = {"true": True, "false": False}
-_Object = dict[str, Any]
-_Name = Annotated[str, Field(min_length=1)]
-
-
-class _Field(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    field: _Name
-
-
-_Fields = list[_Name | _Field]
-
-
-class _Shape(BaseModel):
-    """As far as planning looks into a body; what is inside is the engine's to judge."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    query: _Object | None = None
-    post_filter: _Object | None = None
-    collapse: _Object | None = None
-    knn: _Object | list[_Object] | None = None
-    aggs: _Object | None = None
-    aggregations: _Object | None = None
-    runtime_mappings: _Object | None = None
-    docvalue_fields: _Fields | None = None
-    fields: _Fields | None = None
-    min_score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +58,6 @@ def parse(raw: bytes, parameters: Iterable[tuple[str, str]], *, deepest: int, it
     sort = given.get("sort", body.get("sort"))
     if not is_recommended(sort, item_field):
         return Parsed(body, recommended=False)
-    _check(window)
     if TOTAL in given:
         window[TOTAL] = _WORDS.get(given[TOTAL], given[TOTAL])
     left = set(given) - HARMLESS - {"sort", TOTAL, *WINDOW}
@@ -98,7 +67,7 @@ def parse(raw: bytes, parameters: Iterable[tuple[str, str]], *, deepest: int, it
     if left:
         raise UsageError(f"parameters cannot be planned with: {', '.join(sorted(left))}", hint="put them in the body")
     window.pop("sort", None)
-    return Parsed({key: value for key, value in window.items() if value is not None}, recommended=True)
+    return Parsed(window, recommended=True)
 
 
 def is_recommended(sort: Any, item_field: str) -> bool:
@@ -165,11 +134,3 @@ def _whole(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise UsageError(f"`{name}` must be a whole number, not negative: {text[:40]!r}", where="parameters")
     return int(text)
-
-
-def _check(body: Mapping[str, Any]) -> None:
-    try:
-        _Shape.model_validate(body)
-    except ValidationError as error:
-        wrong = error.errors(include_input=False, include_url=False)[0]
-        raise UsageError(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}", where="query body") from error

@@ -120,8 +120,10 @@ class Planning:
     def plan(self, start: int, wanted: int) -> Plan:
         """The places from `start` to `wanted`, as far as they are known; places before a `start` given earlier are
         forgotten."""
-        del self.order[: max(0, start - self.first)]
-        self.first = max(self.first, start)
+        # not more than are known: a page may begin further down than has been read yet
+        forgotten = max(0, min(start - self.first, len(self.order)))
+        del self.order[:forgotten]
+        self.first += forgotten
         known = self.first + len(self.order)
         needs = 0
         if known < wanted and not self.ended:

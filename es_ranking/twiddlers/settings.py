@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import isfile
 from pathlib import Path
 from typing import Self
 
@@ -59,7 +60,7 @@ def load_surface(name_or_path: str) -> Surface:
         UsageError: neither, or the file is wrong.
     """
     shipped = {path.stem: path for path in sorted(SURFACES.glob("*.yaml"))}
-    if name_or_path not in shipped and not Path(name_or_path).is_file():
+    if name_or_path not in shipped and not isfile(name_or_path):
         raise UsageError.unknown("surface", name_or_path, shipped)
     file = shipped.get(name_or_path, Path(name_or_path))
     return Surface.of(read_yaml(file), where=str(file))

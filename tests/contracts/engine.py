@@ -46,6 +46,8 @@ class EngineContract:
         assert engine.mget(index, ["4", "nine", "0"], source=["n"]) == [{"n": 4}, None, {"n": 0}]
         assert engine.mget(index, []) == []
         with pytest.raises(IndexMissing):
+            engine.mget(f"{index}-gone", ["4"])
+        with pytest.raises(IndexMissing):
             engine.get(f"{index}-none", "1")
 
     def test_bulk_tells_each_refused_action(self, engine: Engine, index: str) -> None:

@@ -80,3 +80,11 @@ def test_the_key_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_specification_is_everything_that_decides_the_order() -> None:
     assert spec_hash({"a": 1, "b": [1, 2]}) == spec_hash({"b": [1, 2], "a": 1})
     assert spec_hash({"b": [1, 2]}) != spec_hash({"b": [2, 1]})
+
+
+def test_a_specification_without_a_bottom_is_refused() -> None:
+    deep: dict[str, object] = {}
+    for _ in range(100_000):
+        deep = {"bool": deep}
+    with pytest.raises(UsageError, match="nested too deep"):
+        spec_hash([deep])

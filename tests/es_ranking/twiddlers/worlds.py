@@ -87,11 +87,40 @@ def walk(seed: int) -> int:
     acted = one.counts.get(item, {})
     pages.never_raised(before, demoted({**one.counts, item: {**acted, kind: acted.get(kind, 0) + 1}}), item)
 
+    reading = Pieces(planner, one.hits)
+
     def page(start: int, size: int) -> list[str]:
-        window = rng.choice([None, rng.randint(1, 40)])
-        return ids(read(planner, one.hits, start + size, window=window))[start:]
+        nonlocal reading
+        if rng.random() < 0.5:
+            # on another front end: from the first hit on
+            reading = Pieces(planner, one.hits)
+        return ids(reading.plan(start, start + size, window=rng.choice([None, rng.randint(1, 40)])))
 
     return pages.slices_of_one_sequence(items, page, lambda: rng.randint(1, 25))
+
+
+class Pieces:
+    """A list that is read piece by piece, page after page, as a search does."""
+
+    def __init__(self, planner: Planner, hits: Sequence[Hit]) -> None:
+        self.planner, self.planning = planner, planner.begin()
+        self.lists = [list(hits), *_strands(planner, hits)]
+        self.size = 0
+
+    def plan(self, start: int, wanted: int, *, window: int | None = None) -> Plan:
+        """The places from `start` to `wanted`; a first window that is too short is followed by more."""
+        size = window or self.planner.window(wanted)
+        while True:
+            before, self.size = self.size, max(size, self.size + 1)
+            hits, *strands = (one[before : self.size] for one in self.lists)
+            ends = [len(one) < self.size for one in self.lists]
+            told = [Strand(strand, ended=ended) for strand, ended in zip(strands, ends[1:], strict=True)]
+            self.planning.feed(hits, wanted, ended=ends[0], strands=told)
+            plan = self.planning.plan(start, wanted)
+            if not plan.needs:
+                return plan
+            assert plan.needs > self.size
+            size = plan.needs
 
 
 def read(planner: Planner, hits: Sequence[Hit], wanted: int, *, window: int | None = None) -> Plan:
