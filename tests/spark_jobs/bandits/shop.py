@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.bandits.contract import Bandit, Belief
 from spark_jobs.bandits.finals import list_order
+from spark_jobs.bandits.linear import linear_belief
 
 F64 = NDArray[np.float64]
 
@@ -25,6 +26,7 @@ class Shop:
         position_decay: place r is looked at with probability r ** -position_decay.
         delay: mean nights from an impression to its click, 0: the same night.
         drift: share of the arms that get another click rate every night.
+        brands: of each list; arms of a brand have rates alike. 0: no arm tells of another.
         seed: of everything random.
     """
 
@@ -35,6 +37,7 @@ class Shop:
     position_decay: float = 0.0
     delay: float = 0.0
     drift: float = 0.0
+    brands: int = 0
     seed: int = 0
 
     def regret(
@@ -62,7 +65,10 @@ class Shop:
         truth, random = np.random.default_rng([self.seed, 1]), np.random.default_rng([self.seed, 2])
         n = self.lists * self.arms
         lists = np.repeat(np.arange(self.lists), self.arms)
-        rate = truth.beta(2.0, 38.0, n)
+        brand = lists * self.brands + truth.integers(0, max(1, self.brands), n)
+        level = truth.beta(2.0, 38.0, self.lists * self.brands)[brand] if self.brands else None
+        features = np.eye(self.lists * self.brands)[brand] if bandit.linear else None
+        rate = _rates(truth, n, level)
         looked = np.arange(1, self.places + 1) ** -self.position_decay
         come = 1.0 - np.exp(-1.0 / self.delay) if self.delay else 1.0
         keep = 0.5 ** (1.0 / half_life) if half_life else 1.0
@@ -72,7 +78,12 @@ class Shop:
         lost = np.empty((nights, self.lists))
         for night in range(nights):
             impressions = shown - fresh if knows_delay else shown
-            belief = Belief.of(np.full(n, prior), strength, impressions=impressions, clicks=clicks)
+            if features is None:
+                belief = Belief.of(np.full(n, prior), strength, impressions=impressions, clicks=clicks)
+            else:
+                belief = linear_belief(
+                    np.full(n, prior), strength, impressions=impressions, clicks=clicks, features=features, shared=0.8
+                )
             drawn = bandit.draw(belief, np.clip(random.random(n), 1e-16, None), lists=lists)
             # Ties by chance: by rows, every list would be explored in the same order.
             mixed = random.permutation(n)
@@ -93,5 +104,11 @@ class Shop:
                 clicks += keep**age * arrived
             pending = pending[-int(10 * self.delay + 1) :]
             moved = truth.random(n) < self.drift
-            rate = np.where(moved, truth.beta(2.0, 38.0, n), rate)
+            rate = np.where(moved, _rates(truth, n, level), rate)
         return lost
+
+
+def _rates(random: np.random.Generator, count: int, level: F64 | None) -> F64:
+    if level is None:
+        return random.beta(2.0, 38.0, count)
+    return np.asarray(np.minimum(0.6, level * np.exp(random.normal(0.0, 0.3, count))))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import betainc, betaincinv
+from scipy.special import betainc, betaincc, betaincinv
 
 from spark_jobs.bandits.beta_quantile import beta_quantile
 
@@ -27,6 +27,15 @@ def test_the_error_falls_with_the_shapes(shape: float, error: float) -> None:
     alpha, uniform = np.full(20_000, shape), r.random(20_000)
     beta = alpha * r.uniform(1, 300, 20_000)
     assert betainc(alpha, beta, beta_quantile(alpha, beta, uniform)) == pytest.approx(uniform, abs=error)
+
+
+@pytest.mark.parametrize("shapes", [(16.0, 16.0), (16.0, 300.0), (300.0, 20.0), (2000.0, 40_000.0)])
+@pytest.mark.parametrize("tail", [1e-4, 1e-2])
+def test_tails_are_right_in_their_own_measure(shapes: tuple[float, float], tail: float) -> None:
+    """How often a poor arm is tried hangs on them."""
+    a, b = shapes
+    x = beta_quantile(np.full(2, a), np.full(2, b), np.array([tail, 1 - tail]))
+    assert [betainc(a, b, x[0]), betaincc(a, b, x[1])] == pytest.approx([tail, tail], rel=0.01)
 
 
 def test_a_larger_uniform_number_gives_a_larger_quantile_also_where_the_method_changes() -> None:

@@ -14,7 +14,7 @@ from tests.spark_jobs.bandits.shop import Shop
 NIGHTS = 40
 
 
-@pytest.mark.parametrize("name", sorted(BANDITS))
+@pytest.mark.parametrize("name", sorted(set(BANDITS) - {"linucb", "linear-thompson"}))
 def test_the_last_nights_cost_less_than_the_first(name: str) -> None:
     lost = Shop(lists=10).regret(bandit(name, ExploreSettings()), nights=NIGHTS).mean(axis=1)
     # Greedy stands still where it is, epsilon-greedy and softmax never stop, UCB1 is made for rewards all over 0 … 1.
@@ -29,6 +29,13 @@ def test_who_explores_loses_less_than_who_does_not() -> None:
     )
     difference = greedy - thompson
     assert difference.mean() > 3 * difference.std() / np.sqrt(30)
+
+
+@pytest.mark.parametrize(("linear", "plain"), [("linear-thompson", "thompson"), ("linucb", "kl-ucb")])
+def test_where_brands_tell_of_their_items_sharing_costs_less(linear: str, plain: str) -> None:
+    shop = Shop(lists=8, brands=10)
+    shared, alone = (shop.regret(bandit(name, ExploreSettings()), nights=20).sum(axis=0) for name in (linear, plain))
+    assert shared.mean() < 0.8 * alone.mean()
 
 
 def test_where_tastes_move_old_evidence_must_fade() -> None:
