@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from cli.experiment_ratios import document_of, store_of
 from cli.experiment_ratios import group as ratios
-from cli.output import emit, output_option
+from cli.output import emit, output_option, stderr
 from segments.errors import UsageError
 
 
@@ -53,3 +55,104 @@ def assign(user: str, index: str | None, file: str | None, surface: str, request
         "forced": got is not None and got.forced,
     }
     emit(told, output)
+
+
+@group.command(name="report")
+@click.option("--exposures", required=True, type=click.Path(exists=True, path_type=Path),
+              help="Exposure log: a file or folder, JSON lines or Parquet.")  # fmt: skip
+@click.option("--events", required=True, type=click.Path(exists=True, path_type=Path),
+              help="Event log: a file or folder, JSON lines or Parquet.")  # fmt: skip
+@click.option("--experiment", required=True, metavar="NAME", help="As exposures name it.")
+@click.option("--control", default="A", show_default=True, metavar="V", help="The variant compared with.")
+@click.option("--unit", type=click.Choice(["user", "request"]), default="user", show_default=True,
+              help="What the experiment puts into slots.")  # fmt: skip
+@click.option("--items", type=click.Path(exists=True, path_type=Path),
+              help="item_id and brand_id (JSON lines or Parquet), for the diversity of brands.")  # fmt: skip
+@click.option("--candidates", type=click.IntRange(min=1), metavar="N",
+              help="Items that could be shown; those that were otherwise.")  # fmt: skip
+@click.option("--effect", "scale", type=click.FloatRange(min=0, min_open=True), default=0.05, show_default=True,
+              help="Relative effect hoped for: always-valid intervals are narrowest there.")  # fmt: skip
+@click.option("--before-days", type=click.IntRange(min=0), default=14, show_default=True,
+              help="Days before the test whose clicks and sales narrow the intervals (CUPED).")  # fmt: skip
+@click.option("--window-days", type=click.IntRange(min=1), default=7, show_default=True,
+              help="How long after a view an event without request_id belongs to it.")  # fmt: skip
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write the dashboard there, too: one page without other files.")  # fmt: skip
+@output_option
+def report(
+    exposures: Path, events: Path, experiment: str, control: str, unit: str, items: Path | None,
+    candidates: int | None, scale: float, before_days: int, window_days: int, html: Path | None, output: str,
+) -> None:  # fmt: skip
+    """Tell what came of an experiment: every metric against the control, over all, by segment and by day.
+
+    Refused (exit 3): no exposure of the experiment, one variant alone. Broken logs are exit 4.
+
+    \b
+    Example:
+      es-ranking experiment report --exposures shown.jsonl --events /data/events --experiment ranking
+      es-ranking experiment report --exposures shown/ --events events/ --experiment ranking --html report.html
+    """
+    from spark_jobs.ab_report import report as told_by
+
+    told = told_by(
+        exposures, events, experiment, control=control, unit=unit, items=items, scale=scale,
+        before_days=before_days, window_days=window_days, candidates=candidates,
+    )  # fmt: skip
+    if html is not None:
+        from spark_jobs.reporting.ab_page import write_ab_page
+
+        stderr.print(f"dashboard: {write_ab_page(html, told)}", style="dim", markup=False)
+    if output == "json":
+        emit(told, output)
+        return
+    rows = [
+        {
+            "metric": metric,
+            "variant": variant,
+            "control": found["control"],
+            "value": found["value"],
+            "relative": _relative(found["relative"]),
+            "p": found["p_holm"],
+            "always_valid_p": found["always_valid_p_holm"],
+        }
+        for metric, variants in told["metrics"].items()
+        for variant, found in variants.items()
+    ]
+    split = "sound" if told["sample_ratio"]["sound"] else "NOT SOUND"
+    emit(rows, output, title=f"{experiment} {told['from']} to {told['to']}, against {control}; the split is {split}")
+    emit([{"variant": name, **totals} for name, totals in told["variants"].items()], output)
+    for warning in told["warnings"]:
+        stderr.print(f"warning: {warning}", style="yellow", markup=False)
+
+
+@group.command(name="power")
+@click.option("--mean", required=True, type=float, help="Of the metric per user, in the time of the test.")
+@click.option("--deviation", required=True, type=float, help="Standard deviation of the same.")
+@click.option("--effect", required=True, type=float, metavar="E", help="Relative effect to be found, such as 0.05.")
+@click.option("--control", type=float, default=0.5, show_default=True, help="Share of the control.")
+@click.option("--variant", type=float, default=0.5, show_default=True, help="Share of the variant.")
+@click.option("--variants", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Variants compared with the control, for the correction.")  # fmt: skip
+@click.option("--power", "wanted", type=float, default=0.8, show_default=True, help="Probability of finding it.")
+@click.option("--daily", type=click.IntRange(min=1), metavar="USERS", help="New users a day: tells the days.")
+@output_option
+def power(
+    mean: float, deviation: float, effect: float, control: float, variant: float, variants: int, wanted: float,
+    daily: int | None, output: str,
+) -> None:  # fmt: skip
+    """Tell how many users a test needs to find an effect, and for how many days.
+
+    \b
+    Example:
+      es-ranking experiment power --mean 1.2 --deviation 2.9 --effect 0.03 --daily 20000
+    """
+    from spark_jobs.evaluation.ab.power import Plan
+
+    plan = Plan(mean, deviation, effect, control, variant, alpha=0.05 / variants)
+    users = plan.users(wanted)
+    days = None if daily is None else -(-users // daily)
+    emit({"users": users, "days": days, "power": plan.power(users), "effect": effect}, output)
+
+
+def _relative(found: dict[str, float] | None) -> str | None:
+    return None if found is None else f"{found['value']:+.2%} [{found['low']:+.2%}, {found['high']:+.2%}]"

@@ -1,0 +1,257 @@
+"""Exposure log and event log of an A/B test, brought together by Spark into one row a user, epoch, variant and day.
+
+An event belongs to the view it names (`request_id`); one that names none, to the user's last view before it, within the
+window. A click counts where its item was shown in that view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from segments.errors import ContractBroken, Refused, UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+BROKEN = "_broken"
+TOP = 20
+"""Places that coverage, entropy and centrality ratio look at (DESIGN: the top 20)."""
+_TEXT, _NUMBER, _TIME = T.StringType(), T.DoubleType(), T.TimestampType()
+EXPOSURES: dict[str, T.DataType] = {
+    "ts": _TIME, "request_id": _TEXT, "user_id": _TEXT, "item_id": _TEXT, "position": T.IntegerType(),
+    "variant": _TEXT, "segment": _TEXT, "forced": T.BooleanType(), "experiment": _TEXT, "epoch": T.IntegerType(),
+    "share": _NUMBER,
+}  # fmt: skip
+EVENTS: dict[str, T.DataType] = {
+    "event_id": _TEXT, "ts": _TIME, "user_id": _TEXT, "item_id": _TEXT, "kind": _TEXT, "request_id": _TEXT,
+    "value": _NUMBER, "dwell_ms": _NUMBER,
+}  # fmt: skip
+ITEMS: dict[str, T.DataType] = {"item_id": _TEXT, "brand_id": _TEXT}
+VIEW = ("request_id", "user_id", "epoch", "variant", "segment")
+CELL = ("user_id", "epoch", "variant", "segment", "day")
+COUNTS = ("views", "shown", "items", "brands", "clicks", "clicked_views", "saves", "orders", "sales", "dwell_seconds")
+BEFORE = ("clicks_before", "sales_before")
+
+
+@dataclass(frozen=True)
+class AbLogs:
+    """What a report is made of.
+
+    Attributes:
+        users, variants, segments, days: names, that the columns number.
+        user, variant, segment, day, epoch: (rows,).
+        counts: name of `COUNTS` and `BEFORE` → (rows,).
+        shares: (epoch, variant) → ordered share.
+        shown: variant → (items,) how often each item stood in the first places, at equal numbers of views.
+        candidates: items that stood there in any variant.
+        forced: views left out because their variant was chosen by hand.
+        refused: rows of the logs that cannot be used.
+        brands: whether brands are known.
+    """
+
+    users: list[str]
+    variants: list[str]
+    segments: list[str]
+    days: list[str]
+    user: I64
+    variant: I64
+    segment: I64
+    day: I64
+    epoch: I64
+    counts: dict[str, F64]
+    shares: dict[tuple[int, str], float]
+    shown: dict[str, F64]
+    candidates: int
+    forced: int
+    refused: dict[str, int]
+    brands: bool
+
+
+def read_ab_logs(
+    spark: SparkSession, exposures: Path, events: Path, experiment: str, *, items: Path | None = None,
+    before_days: int = 14, window_days: int = 7,
+) -> AbLogs:  # fmt: skip
+    """Reads the logs of one experiment.
+
+    Args:
+        exposures, events: a file or folder, JSON lines or Parquet, as `serve` writes them.
+        experiment: its name.
+        items: item_id and brand_id, for the diversity of brands.
+        before_days: clicks and sales of so many days before the first exposure are the covariates.
+        window_days: how long after a view an event that names none belongs to it.
+
+    Raises:
+        UsageError: a path without files.
+        ContractBroken: no row can be used.
+        Refused: no exposure of this experiment.
+    """
+    refused = {}
+    all_shown, refused["exposures"] = _read(spark, exposures, EXPOSURES, ("ts", "request_id", "item_id", "variant"))
+    happened, refused["events"] = _read(spark, events, EVENTS, ("ts", "user_id", "item_id", "kind"))
+    ours = all_shown.where(F.col("experiment") == experiment).persist()
+    try:
+        forced = ours.where("forced").select("request_id").distinct().count()
+        # nobody in particular is a user of one request
+        user = F.coalesce("user_id", F.concat(F.lit("request "), "request_id"))
+        shown = (
+            ours.where("not coalesce(forced, false)")
+            .withColumns({"user_id": user, "segment": F.coalesce("segment", F.lit(""))})
+            .withColumn("epoch", F.coalesce("epoch", F.lit(1)))
+            .dropDuplicates(["request_id", "item_id"])
+        )
+        begun = shown.agg(F.min("ts").alias("at")).collect()[0]["at"]
+        if begun is None:
+            names = sorted(
+                str(row[0]) for row in all_shown.select("experiment").distinct().limit(20).collect() if row[0]
+            )
+            raise Refused(
+                f"no exposure of experiment {experiment!r}", where=str(exposures), hint=f"there are: {names or 'none'}"
+            )
+        unique = happened.where(F.col("kind") != "impression").withColumn(
+            "event_id", F.coalesce("event_id", F.concat_ws("|", "user_id", "item_id", "kind", "ts"))
+        )
+        unique = unique.dropDuplicates(["event_id"])
+        views = shown.groupBy(*VIEW).agg(F.min("ts").alias("at"), F.count("*").alias("places"))
+        cells = _cells(shown, views, _attributed(unique, views, window_days), _brands(spark, items))
+        earlier = unique.where((F.col("ts") < F.lit(begun)) & (F.col("ts") >= F.lit(begun - timedelta(before_days))))
+        covariates = earlier.groupBy("user_id").agg(
+            F.sum((F.col("kind") == "click").cast("double")).alias("clicks_before"),
+            F.sum(F.when(F.col("kind") == "purchase", F.col("value"))).alias("sales_before"),
+        )
+        told = cells.join(covariates, "user_id", "left").toArrow()
+        shares = shown.groupBy("epoch", "variant").agg(F.max("share").alias("share")).collect()
+        counted = _shown(shown, views)
+    finally:
+        ours.unpersist()
+    user_names, user_numbers = _numbered(told, "user_id")
+    variants, variant = _numbered(told, "variant")
+    segments, segment = _numbered(told, "segment")
+    days, day = _numbered(told, "day")
+    return AbLogs(
+        users=user_names, variants=variants, segments=segments, days=days, user=user_numbers, variant=variant,
+        segment=segment, day=day, epoch=told.column("epoch").to_numpy().astype(np.int64),
+        counts={name: _filled(told, name) for name in (*COUNTS, *BEFORE)},
+        shares={(row["epoch"], row["variant"]): float(row["share"] or 0.0) for row in shares},
+        shown=counted, candidates=max((each.size for each in counted.values()), default=0), forced=forced,
+        refused=refused, brands=items is not None,
+    )  # fmt: skip
+
+
+def _read(
+    spark: SparkSession, path: Path, columns: dict[str, T.DataType], required: Sequence[str]
+) -> tuple[DataFrame, int]:
+    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+    # hidden files are half written ones
+    files = [each for each in files if each.is_file() and not each.name.startswith((".", "_"))]
+    if not files:
+        raise UsageError("no such file, or nothing in the folder", where=str(path))
+    kinds = {each.suffix == ".parquet" for each in files}
+    if len(kinds) > 1:
+        raise UsageError("Parquet and JSON lines in one folder", where=str(path))
+    names = [str(each) for each in files]
+    if kinds == {True}:
+        frame = spark.read.parquet(*names)
+        there = {name: F.col(name).cast(kind) for name, kind in columns.items() if name in frame.columns}
+        frame = frame.select(
+            *(there.get(name, F.lit(None).cast(kind)).alias(name) for name, kind in columns.items()),
+            F.lit(None).cast("string").alias(BROKEN),
+        )
+    else:
+        schema = T.StructType([T.StructField(name, kind) for name, kind in columns.items()])
+        frame = spark.read.schema(schema.add(BROKEN, _TEXT)).json(names, columnNameOfCorruptRecord=BROKEN)
+    bad = F.col(BROKEN).isNotNull()
+    for name in required:
+        bad = bad | F.col(name).isNull()
+    # Spark refuses to count corrupt records of a file alone: with a column of the row itself it reads the row
+    counted = frame.select(bad.alias("bad"), required[0]).groupBy("bad").agg(F.count("*").alias("n")).collect()
+    found = {bool(row["bad"]): int(row["n"]) for row in counted}
+    if found.get(True) and not found.get(False):
+        raise ContractBroken(
+            f"none of the {found[True]} rows can be used", where=str(path), hint=f"each needs {', '.join(required)}"
+        )
+    return frame.where(~bad).drop(BROKEN), found.get(True, 0)
+
+
+def _attributed(events: DataFrame, views: DataFrame, window_days: int) -> DataFrame:
+    """Events of `kind`, item, ts, value and dwell with the view they belong to."""
+    what = ("kind", "item_id", "ts", "value", "dwell_ms")
+    named = events.alias("e").join(views.alias("v"), F.col("e.request_id") == F.col("v.request_id"))
+    direct = named.select(*(f"e.{name}" for name in what), *(f"v.{name}" for name in VIEW), "v.at")
+    others = events.join(views.select("request_id"), "request_id", "left_anti")
+    view = F.struct(*VIEW, "at").alias("view")
+    row = F.struct(*what).alias("event")
+    together = views.select("user_id", F.col("at").alias("moment"), F.lit(0).alias("turn"), view).unionByName(
+        others.select("user_id", F.col("ts").alias("moment"), F.lit(1).alias("turn"), row), allowMissingColumns=True
+    )
+    so_far = Window.partitionBy("user_id").orderBy("moment", "turn").rowsBetween(Window.unboundedPreceding, 0)
+    last = together.withColumn("view", F.last("view", ignorenulls=True).over(so_far)).where("turn = 1")
+    near = last.where(F.col("view.at") >= F.col("moment") - F.expr(f"interval {int(window_days)} days"))
+    return direct.unionByName(near.select("event.*", "view.*"))
+
+
+def _cells(shown: DataFrame, views: DataFrame, events: DataFrame, brands: DataFrame | None) -> DataFrame:
+    day = F.date_format("at", "yyyy-MM-dd").alias("day")
+    placed = shown.join(views.select("request_id", day), "request_id")
+    placed = (
+        placed.join(brands, "item_id", "left") if brands is not None else placed.withColumn("brand_id", F.lit(None))
+    )
+    cells = placed.groupBy(*CELL).agg(
+        F.count_distinct("request_id").alias("views"), F.count("*").alias("shown"),
+        F.count_distinct("item_id").alias("items"), F.count_distinct("brand_id").alias("brands"),
+    )  # fmt: skip
+    clicked = events.where(F.col("kind") == "click").join(
+        shown.select("request_id", "item_id"), ["request_id", "item_id"], "left_semi"
+    )
+    clicks = clicked.select(*VIEW, day, "item_id").distinct().groupBy(*CELL).agg(
+        F.count("*").alias("clicks"), F.count_distinct("request_id").alias("clicked_views")
+    )  # fmt: skip
+    kind = F.col("kind")
+    rest = events.groupBy(*(name for name in CELL if name != "day"), day).agg(
+        F.sum((kind == "save").cast("double")).alias("saves"),
+        F.count_distinct(F.when(kind == "purchase", F.col("ts"))).alias("orders"),
+        F.sum(F.when(kind == "purchase", F.col("value"))).alias("sales"),
+        F.sum(F.when(kind == "dwell", F.col("dwell_ms") / 1000)).alias("dwell_seconds"),
+    )
+    return cells.join(clicks, list(CELL), "left").join(rest, list(CELL), "left")
+
+
+def _brands(spark: SparkSession, items: Path | None) -> DataFrame | None:
+    if items is None:
+        return None
+    return _read(spark, items, ITEMS, ("item_id",))[0].dropDuplicates(["item_id"])
+
+
+def _shown(shown: DataFrame, views: DataFrame) -> dict[str, F64]:
+    """How often each item stood in the first places; of a variant with more views a part, drawn by request."""
+    many = {row["variant"]: int(row["n"]) for row in views.groupBy("variant").agg(F.count("*").alias("n")).collect()}
+    fewest = min(many.values())
+    keep = F.lit(1.0)
+    for variant, views_of in many.items():
+        keep = F.when(F.col("variant") == variant, F.lit(fewest / views_of)).otherwise(keep)
+    drawn = F.pmod(F.xxhash64("request_id"), F.lit(1 << 20)) < keep * (1 << 20)
+    top = shown.where(drawn & (F.coalesce("position", F.lit(1)) <= TOP))
+    told = top.groupBy("item_id").pivot("variant", sorted(many)).agg(F.count(F.lit(1))).toArrow()
+    return {variant: _filled(told, variant) for variant in sorted(many)}
+
+
+def _numbered(told: pa.Table, name: str) -> tuple[list[str], I64]:
+    names, numbers = np.unique(np.asarray(told.column(name).to_pylist(), dtype=np.str_), return_inverse=True)
+    return [str(one) for one in names], numbers.astype(np.int64)
+
+
+def _filled(told: pa.Table, name: str) -> F64:
+    values: Any = told.column(name).cast("double").fill_null(0.0).to_numpy()
+    return np.asarray(values, dtype=np.float64)
