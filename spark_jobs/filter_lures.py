@@ -12,6 +12,7 @@ from spark_jobs.bandits.contract import Belief
 from spark_jobs.bandits.finals import explore_lists, ranks
 from spark_jobs.bandits.keys import iso_week, replicate_generator
 from spark_jobs.bandits.propensity import place_propensity
+from spark_jobs.bandits.quota import eligible
 from spark_jobs.bandits.registry import bandit
 from spark_jobs.lure_counts import lure_counts
 from spark_jobs.lures.filter import sink_lures
@@ -112,8 +113,7 @@ def _ranker(recipe: Recipe, week: str) -> Callable[[pa.Table], pa.Table]:
         lists = code.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         # The quota is for items nobody knows, not for those that are half found out or hopeless.
         few = (number["seen"] < explore.few_impressions) & (probability < 0.5 * rule.threshold)
-        level = np.bincount(lists, number["mean"]) / np.bincount(lists)
-        few &= number["mean"] >= explore.least_rate * level[lists]
+        few &= eligible(number["mean"], lists, least_rate=explore.least_rate)
         quota = explore.quota(explores=chosen.explores)
         drawn = np.maximum(number["draw"], 0.0)
         original = ranks(drawn, lists)

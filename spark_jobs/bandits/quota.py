@@ -70,6 +70,12 @@ class Lists:
         return np.asarray(total - before[self.of], dtype=np.int64)
 
 
+def eligible(mean: NDArray[np.float64], lists: I64, *, least_rate: float) -> Mask:
+    """(n,) which items may be promoted: those believed to be clicked at least so many times the mean of their list."""
+    level = np.bincount(lists, mean) / np.maximum(np.bincount(lists), 1)
+    return np.asarray(mean >= least_rate * level[lists])
+
+
 def quota_places(lists: Lists, few: Mask, quota: Quota) -> I64:
     """(n,) the 1-based place each row takes, rows given in list order, best first.
 

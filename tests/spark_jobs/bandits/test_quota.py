@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_jobs.bandits.finals import explore_lists, ranks
-from spark_jobs.bandits.quota import Quota
+from spark_jobs.bandits.quota import Quota, eligible
 
 
 class Shelf:
@@ -138,3 +138,9 @@ def test_items_above_the_cap_stand_right_behind_the_page() -> None:
     _, _, after = explore_lists(value, np.zeros(40, dtype=np.int64), np.arange(40) < 5, quota=Quota(10, most=0.2))
     assert after[:5].tolist() == [1, 2, 11, 12, 13]
     assert after[5:13].tolist() == [3, 4, 5, 6, 7, 8, 9, 10]
+
+
+def test_only_items_near_enough_to_their_list_are_eligible() -> None:
+    mean, lists = np.array([0.2, 0.1, 0.03, 0.02, 0.01]), np.array([0, 0, 0, 1, 1])
+    assert eligible(mean, lists, least_rate=0.5).tolist() == [True, True, False, True, True]
+    assert eligible(mean, lists, least_rate=0.0).all()
