@@ -76,12 +76,15 @@ def assign(user: str, index: str | None, file: str | None, surface: str, request
               help="Days before the test whose clicks and sales narrow the intervals (CUPED).")  # fmt: skip
 @click.option("--window-days", type=click.IntRange(min=1), default=7, show_default=True,
               help="How long after a view an event without request_id belongs to it.")  # fmt: skip
+@click.option("--draws", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Resamples of users, for intervals that trust no formula.")  # fmt: skip
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write the dashboard there, too: one page without other files.")  # fmt: skip
 @output_option
 def report(
     exposures: Path, events: Path, experiment: str, control: str, unit: str, items: Path | None,
-    candidates: int | None, scale: float, before_days: int, window_days: int, html: Path | None, output: str,
+    candidates: int | None, scale: float, before_days: int, window_days: int, draws: int, html: Path | None,
+    output: str,
 ) -> None:  # fmt: skip
     """Tell what came of an experiment: every metric against the control, over all, by segment and by day.
 
@@ -96,7 +99,7 @@ def report(
 
     told = told_by(
         exposures, events, experiment, control=control, unit=unit, items=items, scale=scale,
-        before_days=before_days, window_days=window_days, candidates=candidates,
+        before_days=before_days, window_days=window_days, candidates=candidates, draws=draws,
     )  # fmt: skip
     if html is not None:
         from spark_jobs.reporting.ab_page import write_ab_page
@@ -134,11 +137,12 @@ def report(
 @click.option("--variants", type=click.IntRange(min=1), default=1, show_default=True,
               help="Variants compared with the control, for the correction.")  # fmt: skip
 @click.option("--power", "wanted", type=float, default=0.8, show_default=True, help="Probability of finding it.")
+@click.option("--users", "given", type=click.IntRange(min=2), metavar="N", help="What so many users find, instead.")
 @click.option("--daily", type=click.IntRange(min=1), metavar="USERS", help="New users a day: tells the days.")
 @output_option
 def power(
     mean: float, deviation: float, effect: float, control: float, variant: float, variants: int, wanted: float,
-    daily: int | None, output: str,
+    given: int | None, daily: int | None, output: str,
 ) -> None:  # fmt: skip
     """Tell how many users a test needs to find an effect, and for how many days.
 
@@ -149,9 +153,11 @@ def power(
     from spark_jobs.evaluation.ab.power import Plan
 
     plan = Plan(mean, deviation, effect, control, variant, alpha=0.05 / variants)
-    users = plan.users(wanted)
+    users = given or plan.users(wanted)
     days = None if daily is None else -(-users // daily)
-    emit({"users": users, "days": days, "power": plan.power(users), "effect": effect}, output)
+    emit(
+        {"users": users, "days": days, "power": plan.power(users), "detectable": plan.detectable(users, wanted)}, output
+    )
 
 
 def _relative(found: dict[str, float] | None) -> str | None:

@@ -20,9 +20,10 @@ from es_ranking.engine.jdk import find_java
 from es_ranking.engine.redis_node import redis_answers, redis_url
 from es_ranking.engine.translate import START_HINT
 from es_ranking.engine.transport import PRODUCTS
+from es_ranking.experiments.store import ExperimentStore
 from es_ranking.policy.fit import check_fields
 from es_ranking.policy.store import PolicyStore
-from es_ranking.publish.generation import GenerationMeta, Published, generations, serving
+from es_ranking.publish.generation import GenerationMeta, Published, generations, serving, serving_meta
 from es_ranking.publish.plan import MERGE_ROOM, checked_space
 from es_ranking.publish.seal import left_behind
 from es_ranking.publish.settings import PublishSettings
@@ -222,6 +223,23 @@ def check_policies(patient: Patient) -> Iterator[Finding]:
             yield Finding(f"policy {alias}", "ok", told)
 
 
+def check_experiments(patient: Patient) -> Iterator[Finding]:
+    """The experiments in force can be read, and the generation that serves now ranks for their variants."""
+    for alias in patient.aliases if patient.engine else ():
+        assert patient.engine is not None
+        latest = ExperimentStore(patient.engine, alias).latest()
+        if latest is None:
+            continue
+        experiments = latest.read().experiments
+        known = serving_meta(patient.engine, alias).rank_fields
+        lost = sorted({f"{owner} of {one.name}" for one in experiments for owner in one.owners if owner not in known})
+        cure = "es-ranking experiment ratios set, or publish ranks of these variants" if lost else ""
+        told = f"not ranked: {', '.join(lost)}" if lost else f"version {latest.version} by {latest.by}"
+        yield Finding(
+            f"experiments {alias}", "error" if lost else "ok", f"{told}, {len(experiments)} experiments", cure
+        )
+
+
 CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "versions": check_versions,
     "java": check_java,
@@ -230,4 +248,5 @@ CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "scripts": check_scripts,
     "aliases": check_aliases,
     "policies": check_policies,
+    "experiments": check_experiments,
 }

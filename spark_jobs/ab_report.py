@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from segments.errors import Refused, UsageError
 from spark_jobs.ab_logs import BEFORE, AbLogs, read_ab_logs
 from spark_jobs.evaluation.ab.effect import Cells, Effect, effect
+from spark_jobs.evaluation.ab.resampled import resampled
 from spark_jobs.evaluation.ab.sequential import always_valid, always_valid_p
 from spark_jobs.evaluation.ab.soundness import holm, sample_ratio_p
 from spark_jobs.evaluation.bootstrap import Interval
@@ -40,7 +41,7 @@ MOST_SEGMENTS = 50
 
 def report(
     exposures: Path, events: Path, experiment: str, *, control: str, unit: str = "user", items: Path | None = None,
-    scale: float = 0.05, before_days: int = 14, window_days: int = 7, candidates: int | None = None,
+    scale: float = 0.05, before_days: int = 14, window_days: int = 7, candidates: int | None = None, draws: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """The report of an experiment; keys stand in docs/ab-tests.md.
 
@@ -51,6 +52,7 @@ def report(
         unit: what was cut, `user` or `request`.
         scale: relative effect hoped for, of the always-valid intervals; chosen before the test.
         candidates: how many items could have been shown; those that were, otherwise.
+        draws: resamples of users, for an interval of each plain difference that trusts no formula; 0: none.
 
     Raises:
         UsageError, ContractBroken, Refused: see `read_ab_logs`; one variant alone, an unknown control.
@@ -63,12 +65,12 @@ def report(
     logs = read_ab_logs(
         spark, exposures, events, experiment, items=items, before_days=before_days, window_days=window_days
     )  # fmt: skip
-    return judge(logs, experiment, control=control, unit=unit, scale=scale, candidates=candidates)
+    return judge(logs, experiment, control=control, unit=unit, scale=scale, candidates=candidates, draws=draws)
 
 
 def judge(
     logs: AbLogs, experiment: str, *, control: str, unit: str = "user", scale: float = 0.05,
-    candidates: int | None = None,
+    candidates: int | None = None, draws: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """The report of logs that were read."""
     if len(logs.variants) < 2:
@@ -93,7 +95,7 @@ def judge(
             name: _totals(whole, number) | _diversity(logs.shown.get(name), candidates or logs.candidates)
             for number, name in enumerate(order)
         },
-        "metrics": {name: _compared(whole, name, order, scale) for name in names},
+        "metrics": {name: _compared(whole, name, order, scale, draws=draws) for name in names},
         "by_segment": {
             segment: {name: _compared(part, name, order, scale) for name in TREND}
             for segment, part in ((one, _Summed(logs, order, unit, segment=one)) for one in segments)
@@ -138,9 +140,13 @@ class _Summed:
         return effect(self.cells, self.sums[y], self.sums[x], arm=arm, before=covariate)
 
 
-def _compared(summed: _Summed, metric: str, order: list[str], scale: float) -> dict[str, Any]:
+def _compared(summed: _Summed, metric: str, order: list[str], scale: float, *, draws: int = 0) -> dict[str, Any]:
     found = {name: summed.effect(metric, arm) for arm, name in enumerate(order) if arm}
     told = {name: _told(each, scale) for name, each in found.items() if each is not None}
+    for name in told if draws else ():
+        y, x, _ = METRICS[metric]
+        drawn = resampled(summed.cells, summed.sums[y], summed.sums[x], arm=order.index(name), draws=draws)
+        told[name]["resampled"] = _bounds(drawn)
     for key in ("p", "always_valid_p"):
         for name, corrected in zip(told, holm([told[name][key] for name in told]), strict=True):
             told[name][f"{key}_holm"] = corrected

@@ -97,7 +97,8 @@ def test_how_many_users_a_test_needs(capsys: pytest.CaptureFixture[str]) -> None
     plan = ("power", "--mean", "1", "--deviation", "2", "--effect", "0.05")
     told = answer(capsys, *plan, "--daily", "10000")
     assert (told["users"], told["days"]) == (52808, 6)
-    assert told["power"] == pytest.approx(0.8, abs=1e-3)
+    assert (told["power"], told["detectable"]) == (pytest.approx(0.8, abs=1e-3), pytest.approx(0.05, abs=1e-4))
+    assert answer(capsys, *plan, "--users", "10000")["detectable"] > 0.1
     assert answer(capsys, *plan, "--variants", "3")["users"] > 1.2 * told["users"]
     assert "shares above 0" in answer(capsys, *plan, "--control", "0.9", code=2)
     assert "a power between" in answer(capsys, *plan, "--power", "1", code=2)

@@ -25,6 +25,7 @@ from es_ranking.actions.contract import Action
 from es_ranking.actions.memory import MemoryActionStore
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.errors import EngineRejected
+from es_ranking.experiments.document import Experiments
 from es_ranking.policy.changes import changes
 from es_ranking.policy.document import Policy, read_policy
 from es_ranking.policy.effective import Place, effective
@@ -109,6 +110,11 @@ GOOD_SETTINGS: list[Any] = [
     {"shards": 1, "batch_documents": 10, "backoff_seconds": 0.5, "gates": {"min_overlap": 0.1}},
     {"indices": ["shop"], "text_floor": 0.1, "threads": 2, "timeout_seconds": 1.5},
     {"name": "x", "salt": "s", "control": "A", "owners": ["A"] * 1000, "forced": {"ann": "B"}},
+    {
+        "hold_out": {"slots": 50, "variant": "A"},
+        "layers": [{"name": "l", "salt": "s", "owners": ["x"] * 1000}],
+        "experiments": [{"name": "x", "salt": "s", "control": "A", "owners": ["A"] * 1000, "layer": "l"}],
+    },
     {"run": "r", "families": ["f"], "segments": [{"id": "all", "family": "all"}], "variants": {"A": ["all"]}},
 ]
 GOOD_EVENTS: list[Any] = [
@@ -228,7 +234,7 @@ def surface(document: Any) -> None:
 
 
 def configuration(document: Any) -> None:
-    for kind in (PublishSettings, ServeSettings, Experiment, Catalogue):
+    for kind in (PublishSettings, ServeSettings, Experiment, Experiments, Catalogue):
         with suppress(UsageError):
             assert kind.of(document).to_yaml()
 

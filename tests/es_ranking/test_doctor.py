@@ -10,6 +10,9 @@ import pytest
 
 from es_ranking.doctor import CHECKS, Finding, Patient, examine
 from es_ranking.engine.contract import Disk, Engine
+from es_ranking.experiments.document import Experiments
+from es_ranking.experiments.edit import with_ratios
+from es_ranking.experiments.store import ExperimentStore
 from es_ranking.policy.document import Policy
 from es_ranking.policy.store import PolicyStore
 from es_ranking.publish.generation import published_aliases, serving_meta
@@ -75,6 +78,20 @@ def test_a_policy_that_no_longer_fits(engine: Engine, shop: str) -> None:
     ill = findings_of(engine, shop)["policies"]
     assert ill.state == "error"
     assert "unknown field 'colour'" in ill.found
+
+
+def test_an_experiment_of_a_variant_that_is_not_ranked(engine: Engine, shop: str) -> None:
+    assert f"experiments {shop}" not in findings_of(engine, shop), "nobody needs to have one"
+    store = ExperimentStore(engine, shop)
+    variant = serving_meta(engine, shop).default_variant
+    fits = with_ratios(Experiments(), "x", {variant: 1.0})
+    store.put(store.next(fits, by="ann", at=AS_OF))
+    healthy = findings_of(engine, shop)[f"experiments {shop}"]
+    assert (healthy.state, healthy.found) == ("ok", "version 1 by ann, 1 experiments")
+    store.put(store.next(with_ratios(fits, "x", {variant: 0.5, "B9": 0.5}), by="ann", at=AS_OF))
+    ill = findings_of(engine, shop)[f"experiments {shop}"]
+    assert ill.state == "error"
+    assert "B9 of x" in ill.found
 
 
 def test_a_serving_index_that_never_refreshes(engine: Engine, shop: str) -> None:

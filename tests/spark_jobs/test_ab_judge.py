@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
-from spark_jobs.ab_logs import BEFORE, COUNTS, AbLogs
+from es_ranking.query.exposures import Exposure
+from es_ranking.serve.events import Event
+from spark_jobs.ab_logs import BEFORE, COUNTS, EVENTS, EXPOSURES, AbLogs
 from spark_jobs.ab_report import judge
 
 
@@ -65,3 +68,11 @@ def test_of_three_variants_each_is_corrected() -> None:
     assert found["C"]["p_holm"] == pytest.approx(found["C"]["p"])
     assert found["B"]["relative"]["low"] < 0.5 < found["B"]["relative"]["high"]
     assert found["B"]["always_valid_p"] >= found["B"]["p"]
+    drawn = judge(logs, "x", control="A", draws=200)["metrics"]["ctr"]["B"]
+    assert drawn["resampled"]["value"] == pytest.approx(drawn["difference"]["value"])
+    assert drawn["resampled"]["low"] == pytest.approx(drawn["difference"]["low"], abs=0.004)
+
+
+def test_the_logs_are_those_that_are_written() -> None:
+    assert set(EXPOSURES) <= {field.name for field in fields(Exposure)}
+    assert set(EVENTS) <= set(Event.model_fields)

@@ -45,16 +45,18 @@ class Plan:
     def _spread(self) -> float:
         return self.deviation * math.sqrt(1.0 / self.control + (1.0 + self.effect) ** 2 / self.variant)
 
+    def _z(self, power: float) -> float:
+        if not self.alpha / 2 < power < 1:
+            raise UsageError(f"a power between {self.alpha / 2:g} and 1, not {power:g}")
+        return float(stats.norm.ppf(1 - self.alpha / 2) + stats.norm.ppf(power))
+
     def users(self, power: float = 0.8) -> int:
         """Users, of all shares together, that find the effect with this probability.
 
         >>> Plan(mean=1.0, deviation=2.0, effect=0.05).users(0.8)
         52808
         """
-        if not self.alpha / 2 < power < 1:
-            raise UsageError(f"a power between {self.alpha / 2:g} and 1, not {power:g}")
-        z = float(stats.norm.ppf(1 - self.alpha / 2) + stats.norm.ppf(power))
-        return math.ceil((z * self._spread / (self.mean * self.effect)) ** 2)
+        return math.ceil((self._z(power) * self._spread / (self.mean * self.effect)) ** 2)
 
     def power(self, users: int) -> float:
         """Probability that a test with so many users finds the effect."""
@@ -64,7 +66,7 @@ class Plan:
 
     def detectable(self, users: int, power: float = 0.8) -> float:
         """The smallest relative gain that so many users find with this probability; infinite where none is."""
-        z = float(stats.norm.ppf(1 - self.alpha / 2) + stats.norm.ppf(power))
+        z = self._z(power)
         noise = (z * self.deviation / self.mean) ** 2 / users
         # the formula above, solved for e
         a, b, c = 1.0 - noise / self.variant, noise / self.variant, noise * (1.0 / self.control + 1.0 / self.variant)
