@@ -80,11 +80,12 @@ def assign(user: str, index: str | None, file: str | None, surface: str, request
               help="Resamples of users, for intervals that trust no formula.")  # fmt: skip
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write the dashboard there, too: one page without other files.")  # fmt: skip
+@click.option("--figures", metavar="INDEX", help="Write the figures into this index, too: for Kibana.")
 @output_option
 def report(
     exposures: Path, events: Path, experiment: str, control: str, unit: str, items: Path | None,
     candidates: int | None, scale: float, before_days: int, window_days: int, draws: int, html: Path | None,
-    output: str,
+    figures: str | None, output: str,
 ) -> None:  # fmt: skip
     """Tell what came of an experiment: every metric against the control, over all, by segment and by day.
 
@@ -105,6 +106,11 @@ def report(
         from spark_jobs.reporting.ab_page import write_ab_page
 
         stderr.print(f"dashboard: {write_ab_page(html, told)}", style="dim", markup=False)
+    if figures is not None:
+        from es_ranking.engine.connect import connect
+        from es_ranking.experiments.figures import write_figures
+
+        stderr.print(f"{write_figures(connect(), figures, told)} figures in {figures}", style="dim", markup=False)
     if output == "json":
         emit(told, output)
         return
@@ -120,6 +126,7 @@ def report(
         }
         for metric, variants in told["metrics"].items()
         for variant, found in variants.items()
+        if found["control"] or found["value"]
     ]
     split = "sound" if told["sample_ratio"]["sound"] else "NOT SOUND"
     emit(rows, output, title=f"{experiment} {told['from']} to {told['to']}, against {control}; the split is {split}")

@@ -46,6 +46,8 @@ def with_ratios(
         new = old.model_copy(update={"owners": owners, "control": control or old.control})
     if new.control not in ratios:
         raise UsageError.unknown("control", new.control, ratios, where=name)
+    if share is not None and not new.layer:
+        raise UsageError("a share is of a layer, and it is in none", where=name, hint="--layer L")
     if new.layer and old is None and share is None:
         raise UsageError(f"which share of layer {new.layer!r} does it get?", where=name, hint="--share 0.3")
     return _replaced(document, new, share)

@@ -107,6 +107,7 @@ def test_requests_are_cut_by_their_ids() -> None:
         ({"A": 1.0}, {"control": "B"}, "unknown control 'B'"),
         ({"A": 1.0}, {"layer": "l"}, "which share of layer"),
         ({"A": 1.0}, {"layer": "l", "share": 0.0}, "has 1 left, not 0"),
+        ({"A": 1.0}, {"share": 0.5}, "a share is of a layer"),
     ],
 )
 def test_what_is_wrong_is_refused(ratios: dict[str, float], options: dict[str, str], message: str) -> None:
