@@ -11,6 +11,8 @@ from es_ranking.publish.generation import GenerationMeta, Published
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.schema import flat_settings
 
+CAME_OR_WENT = "documents came or went since it was published"
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -25,6 +27,11 @@ class Changes:
     def put(self) -> int:
         """Documents to write into a copy."""
         return self.added + self.changed
+
+    @property
+    def before(self) -> int:
+        """Documents of the generation that serves, as far as what was compared knows."""
+        return self.changed + self.removed + self.same
 
     @property
     def share(self) -> float:
@@ -71,7 +78,7 @@ def hindrance(
     if _analysis(state.settings) != _analysis(flat_settings({"index": {"analysis": settings.analysis}})):
         return "the analysers are others"
     if engine.count(now.generation.index) != now.meta.documents:
-        return "documents came or went since it was published"
+        return CAME_OR_WENT
     return ""
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from es_ranking.engine.contract import BulkAction, Engine
 from es_ranking.engine.errors import IndexMissing
-from es_ranking.publish.generation import Generation, generations, serving, users_alias, why_alias
+from es_ranking.publish.generation import generations, next_generation, serving, users_alias, why_alias
 from es_ranking.publish.plan import PublishPlan, refuse_older
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.publish.write import swept
@@ -50,8 +50,7 @@ def plan_delta(
     if now is None:
         raise IndexMissing("nothing is published under this name", where=alias, hint="es-ranking nightly run")
     found = generations(engine, alias)
-    numbers = [published.generation.number for published in found if published.generation.run == run]
-    generation = Generation(run, max(numbers, default=0) + 1, alias)
+    generation = next_generation(found, alias, run)
     refuse_older(generation, now)
     meta = replace(
         now.meta, generation=generation.id, run=run, number=generation.number, as_of=as_of,

@@ -9,7 +9,7 @@ an alias is half-written.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -68,9 +68,6 @@ class Generation:
             why_alias(self.alias): self.why_index,
             users_alias(self.alias): self.users_index,
         }
-
-    def next(self) -> Generation:
-        return Generation(self.run, self.number + 1, self.alias)
 
 
 @dataclass(frozen=True)
@@ -202,6 +199,12 @@ def generations(engine: Engine, alias: str) -> list[Published]:
         if match and META in (state.mapping.get("_meta") or {}):
             found.append(_published(state, Generation(match.group(1).upper(), int(match.group(2)), alias)))
     return sorted(found, key=lambda published: published.generation)
+
+
+def next_generation(found: Iterable[Published], alias: str, run: str) -> Generation:
+    """The next one of a run, of all that were found of the alias: half-written ones have had their number."""
+    numbers = [published.generation.number for published in found if published.generation.run == run]
+    return Generation(run, max(numbers, default=0) + 1, alias)
 
 
 def published_aliases(engine: Engine) -> list[str]:

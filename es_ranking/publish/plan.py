@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from es_ranking.engine.contract import Engine
-from es_ranking.publish.changes import Changes, Compare, cloned, hindrance
+from es_ranking.publish.changes import CAME_OR_WENT, Changes, Compare, cloned, hindrance
 from es_ranking.publish.generation import (
     Generation,
     GenerationMeta,
     Published,
     generations,
+    next_generation,
     serving,
     users_alias,
     why_alias,
@@ -121,7 +122,7 @@ def plan_publish(
         raise ContractBroken("there is not one document to publish", where=alias)
     found = generations(engine, alias)
     now = serving(engine, alias)
-    generation = _next(alias, run, found)
+    generation = next_generation(found, alias, run)
     refuse_older(generation, now)
     ranks = rank_fields(catalogue)
     meta = GenerationMeta(
@@ -152,6 +153,9 @@ def plan_publish(
     if now is not None and compare is not None:
         against = hindrance(engine, meta, mapping, now=now, found=found, settings=settings)
         known = {} if against else compare(now)
+        if alias in known and known[alias].before != now.meta.documents:
+            # A reindex has taken over what owners added: a copy would hold documents that no table knows.
+            known, against = {}, CAME_OR_WENT
         copied = cloned(known, settings)
         why = f"{why}; {_how(known, copied, against or f'run {now.meta.run} cannot be compared with')}"
     counts = {alias: documents, why_alias(alias): documents, users_alias(alias): users}
@@ -198,11 +202,6 @@ def refuse_older(generation: Generation, now: Published | None) -> None:
             where=generation.alias,
             hint="roll back first if the older ranks shall serve: es-ranking rollback",
         )
-
-
-def _next(alias: str, run: str, found: list[Published]) -> Generation:
-    numbers = [published.generation.number for published in found if published.generation.run == run]
-    return Generation(run, max(numbers, default=0) + 1, alias)
 
 
 def _reason(generation: Generation, now: Published | None) -> str:

@@ -20,17 +20,17 @@ from es_ranking.engine.errors import Conflict, EngineBusy, EngineRejected, Engin
 from es_ranking.publish.gates import Verdict, check_gates, verdict_rows
 from es_ranking.publish.generation import (
     WRITING,
-    Generation,
     GenerationMeta,
     serving,
     users_alias,
     why_alias,
 )
 from es_ranking.publish.plan import PublishPlan, refuse_older
+from es_ranking.publish.removal import discard, generation_named, retire
 from es_ranking.publish.seal import open_to_writes
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.publish.write import WriteReport, swept
-from segments.errors import Refused
+from segments.errors import RankingError, Refused
 
 log = logging.getLogger("es_ranking.publish")
 
@@ -87,7 +87,7 @@ def counted(engine: Engine, plan: PublishPlan, documents: int) -> PublishPlan:
 
 
 def begin(engine: Engine, plan: PublishPlan) -> Targets:
-    """Sweeps half-written leftovers and creates the generation's indices, behind private aliases only.
+    """Sweeps half-written leftovers and creates the generation's indices, behind private aliases only, or none of them.
 
     Raises:
         Refused: a newer generation serves by now.
@@ -96,15 +96,19 @@ def begin(engine: Engine, plan: PublishPlan) -> Targets:
     refuse_older(plan.target, serving(engine, plan.alias))
     for name in plan.sweeps:
         log.info("removing the half-written %s", name)
-        discard(engine, _generation(plan.alias, name))
-    # The main index first: it is what tells that a generation exists, so its side indices are never orphans.
-    for alias in (plan.alias, why_alias(plan.alias), users_alias(plan.alias)):
-        index = plan.indices[alias]
-        body = {**plan.bodies[alias], "aliases": {index + WRITING: {}}}
-        if alias in plan.clones:
-            _clone(engine, plan.clones[alias], index, body)
-        else:
-            engine.create_index(index, body)
+        discard(engine, generation_named(plan.alias, name))
+    try:
+        _create(engine, plan)
+    except Conflict:
+        # It is somebody else's: what he writes, and what he copies from, stays as it is.
+        raise
+    except RankingError:
+        # Before the first document nobody else cleans up, and what was to be copied would stay closed to writes.
+        try:
+            abort(engine, plan)
+        except RankingError as error:
+            log.warning("the half-written %s stays until the next publish: %s", plan.generation, error)
+        raise
     return targets_of(plan)
 
 
@@ -163,38 +167,15 @@ def abort(engine: Engine, plan: PublishPlan) -> None:
         open_to_writes(engine, *plan.clones.values())
 
 
-def discard(engine: Engine, generation: Generation) -> None:
-    """Removes a generation that has not served, and no other.
-
-    Its private alias, which the switch takes too, is taken first: of a switch that is still under way (its answer was
-    lost, or it is somebody else's) and this, the engine lets the first one pass and refuses the other.
-    """
-    index, discarded = generation.index, f"{generation.index}-discarded{WRITING}"
-    claim = (
-        {"remove": {"index": index, "alias": index + WRITING, "must_exist": True}},
-        {"add": {"index": index, "alias": discarded}},
-    )
-    with suppress(IndexMissing, Conflict, EngineRejected):
-        # a full disk closes an index to changes of its aliases too, and would so keep what fills it
-        engine.put_settings(index, {"index.blocks.read_only_allow_delete": None})
-        engine.update_aliases(claim)
-    if engine.get_alias(discarded):
-        remove(engine, generation)
-
-
-def retire(engine: Engine, plan: PublishPlan) -> list[str]:
-    """Removes the generations the plan retires, never one that serves."""
-    now = serving(engine, plan.alias)
-    retired = [name for name in plan.retires if now is None or name != now.generation.id]
-    for name in retired:
-        remove(engine, _generation(plan.alias, name))
-    return retired
-
-
-def remove(engine: Engine, generation: Generation) -> None:
-    """Deletes a generation's indices, the main one last: while it is there, the others are known."""
-    for index in (generation.users_index, generation.why_index, generation.index):
-        engine.delete_index(index, missing_ok=True)
+def _create(engine: Engine, plan: PublishPlan) -> None:
+    # The main index first: it is what tells that a generation exists, so its side indices are never orphans.
+    for alias in (plan.alias, why_alias(plan.alias), users_alias(plan.alias)):
+        index = plan.indices[alias]
+        body = {**plan.bodies[alias], "aliases": {index + WRITING: {}}}
+        if alias in plan.clones:
+            _clone(engine, plan.clones[alias], index, body)
+        else:
+            engine.create_index(index, body)
 
 
 def _clone(engine: Engine, source: str, index: str, body: Mapping[str, Any]) -> None:
@@ -255,8 +236,3 @@ def switch(engine: Engine, plan: PublishPlan) -> None:
         # The answer was lost, not necessarily the change.
         if engine.get_alias(plan.alias) != [plan.generation]:
             raise
-
-
-def _generation(alias: str, name: str) -> Generation:
-    run, number = name.removeprefix(f"{alias}-").rsplit("-", 1)
-    return Generation(run.upper(), int(number), alias)

@@ -10,7 +10,15 @@ from typing import Any, Self
 
 from es_ranking.engine.contract import Engine, IndexState
 from es_ranking.engine.errors import IndexMissing
-from es_ranking.publish.generation import WRITING, Published, generations, serving, users_alias, why_alias
+from es_ranking.publish.generation import (
+    WRITING,
+    Published,
+    generations,
+    next_generation,
+    serving,
+    users_alias,
+    why_alias,
+)
 from es_ranking.publish.plan import MERGE_ROOM, PublishPlan, checked_space
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.reindex.settings import ReindexSettings
@@ -97,8 +105,7 @@ def plan_reindex(
     _refuse_company(engine, alias, now, found)
     (state,) = engine.indices(now.generation.index)
     chosen = wanted or PublishSettings()
-    same_run = [published.generation.number for published in found if published.generation.run == now.meta.run]
-    generation = replace(now.generation, number=max(same_run) + 1)
+    generation = next_generation(found, alias, now.meta.run)
     meta = replace(now.meta, generation=generation.id, number=generation.number)
     mapping, analysis = _mapping(state, now, wanted)
     limit = checked_limit(

@@ -74,6 +74,8 @@ def reindex(engine: Engine, plan: ReindexPlan, *, publish: PublishSettings, resu
     began = time.perf_counter()
     if resume:
         targets = _found(engine, plan.publish)
+        # Who was killed while writers were kept out has left them there; they wait for the end only.
+        open_to_writes(engine, plan.source)
     else:
         put_scripts(engine)
         # What is not refreshed is not copied.

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from es_ranking.engine.contract import BulkAction, Engine
+from es_ranking.engine.contract import Body, BulkAction, Engine
+from es_ranking.engine.errors import EngineBusy
 from es_ranking.publish.changes import Changes
 from es_ranking.publish.delta import delete_documents, plan_delta
 from es_ranking.publish.documents import main_document, user_document
@@ -16,6 +17,10 @@ from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.rollback import plan_rollback, rollback
 from es_ranking.publish.switch import Finished, begin, finish
 from es_ranking.publish.write import WriteReport, write_documents
+from es_ranking.reindex.plan import plan_reindex
+from es_ranking.reindex.run import reindex
+from es_ranking.reindex.settings import ReindexSettings
+from tests.contracts.faulty_engine import FaultyEngine
 from tests.es_ranking.publish.shop import ITEMS, SETTINGS, documents, item, plan_for, ranks, reasons, users
 
 NIGHTS = ("20171127T000000", "20171128T000000", "20171129T000000")
@@ -147,6 +152,31 @@ def test_states_that_need_a_whole_night(engine: Engine, index_name: str) -> None
     assert "came or went" in plan_for(engine, index_name, NIGHTS[2], compare=lambda _: {}).why
     rollback(engine, plan_rollback(engine, index_name))
     assert "was rolled back to" in plan_for(engine, index_name, NIGHTS[2], compare=lambda _: {}).why
+
+
+def test_a_copy_never_holds_what_no_table_knows(engine: Engine, index_name: str) -> None:
+    """After a reindex the generation counts what owners have added since, and the night's tables do not."""
+    publish_night(engine, index_name, 0)
+    engine.bulk([BulkAction(index_name, "mine", {"item_id": "mine"})], refresh=True)
+    reindex(engine, plan_reindex(engine, index_name, settings=ReindexSettings()), publish=SETTINGS, resume=False)
+    plan, _ = publish_night(engine, index_name, 1, known=(index_name,))
+    assert (plan.clones, "came or went" in plan.why) == ({}, True)
+    assert held(engine, index_name) == night_of(index_name, 1)
+
+
+class Full(FaultyEngine):
+    """The engine, until it has no room for one more index of a name."""
+
+    def clone_index(self, source: str, target: str, body: Body) -> None:
+        raise EngineBusy("no room")
+
+
+def test_a_beginning_that_fails_leaves_nothing_and_lets_owners_write(engine: Engine, index_name: str) -> None:
+    publish_night(engine, index_name, 0)
+    with pytest.raises(EngineBusy):
+        publish_night(Full(engine), index_name, 1, known=(index_name,))  # type: ignore[arg-type]
+    assert [found.half for found in generations(engine, index_name)] == [False]
+    assert not engine.bulk([BulkAction(index_name, "i003", {"item_id": "i003"})]).errors
 
 
 class Dying:

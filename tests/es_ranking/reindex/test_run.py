@@ -310,8 +310,18 @@ def test_killed_and_gone_on_with(engine: Engine, engine_url: str, shop: str, mom
         plan = begun_reindex(engine, shop)
         assert plan is not None
         assert engine.reindexing(f"{plan.publish.generation}-writing") is not None
-    done = resume(engine, shop)
-    assert done.documents == engine.count(shop) == (ITEMS if closed else ITEMS + 1)
+    early: list[int] = []
+
+    class Watched(FaultyEngine):
+        """An owner writes once more while the copy is being finished."""
+
+        def reindexing(self, target: str) -> str | None:
+            early.extend(write(engine, shop, "early"))
+            return engine.reindexing(target)
+
+    done = resume(Watched(engine), shop)  # type: ignore[arg-type]
+    assert early == []
+    assert done.documents == engine.count(shop) == (ITEMS + 1 if closed else ITEMS + 2)
     assert serving(engine, shop).generation.id == done.generation  # type: ignore[union-attr]
     assert not any(found.half for found in generations(engine, shop))
     assert write(engine, shop, "afterwards") == []
