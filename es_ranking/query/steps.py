@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TypeVar
 
 from es_ranking.engine.contract import Answer, Body, Engine
-from segments.errors import RankingError
+from segments.errors import EngineUnreachable, RankingError
 
 T = TypeVar("T")
 Ask = Sequence[tuple[str, Body]]
@@ -61,7 +61,8 @@ def _answered(engine: Engine, asks: Mapping[int, Ask]) -> dict[int, list[Answer]
         found = iter(answers(engine, [search for ask in asks.values() for search in ask]))
         return {place: list(islice(found, len(ask))) for place, ask in asks.items()}
     except RankingError as error:
-        if len(asks) == 1:
+        # an engine that does not answer would be waited for once a list
+        if len(asks) == 1 or isinstance(error, EngineUnreachable):
             return dict.fromkeys(asks, error)
     # one of them was refused, which the engine does not tell apart: each by itself
     return {place: told for place, ask in asks.items() for told in _answered(engine, {place: ask}).values()}
