@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 
@@ -18,7 +17,7 @@ from es_ranking.engine.contract import Answer, Body, BulkAction, BulkError, Bulk
 from es_ranking.engine.errors import IndexMissing
 from es_ranking.engine.rest_copying import RestCopying
 from es_ranking.engine.translate import translated
-from es_ranking.engine.transport import JSON, LINES, EngineConfig, NoAnswer, Reply, Request
+from es_ranking.engine.transport import JSON, LINES, EngineConfig, NoAnswer, Reply, Request, quoted
 
 BUSY = frozenset({429, 502, 503, 504})
 PAUSES = (0.2, 0.8, 2.0)
@@ -57,7 +56,7 @@ class RestEngine(RestCopying):
         self, index: str, body: Body, *, timeout_seconds: float | None = None, preference: str | None = None
     ) -> Answer:
         params = {"preference": preference} if preference else {}
-        return self._read("POST", f"/{_path(index)}/_search", body, params=params, timeout=timeout_seconds)
+        return self._read("POST", f"/{quoted(index)}/_search", body, params=params, timeout=timeout_seconds)
 
     def msearch(self, searches: Sequence[tuple[str, Body]], *, timeout_seconds: float | None = None) -> list[Answer]:
         if not searches:
@@ -65,11 +64,11 @@ class RestEngine(RestCopying):
         return responses_of(self._read("POST", "/_msearch", lines_of(searches), timeout=timeout_seconds), searches)
 
     def count(self, index: str, query: Body | None = None) -> int:
-        return int(self._read("POST", f"/{_path(index)}/_count", {"query": query} if query else None)["count"])
+        return int(self._read("POST", f"/{quoted(index)}/_count", {"query": query} if query else None)["count"])
 
     def get(self, index: str, doc_id: str) -> dict[str, Any] | None:
         try:
-            answer = self._read("GET", f"/{_path(index)}/_doc/{_path(doc_id)}")
+            answer = self._read("GET", f"/{quoted(index)}/_doc/{quoted(doc_id)}")
         except IndexMissing:
             # A missing document answers 404 as well; only a missing index is worth an error.
             if self.exists(index):
@@ -81,7 +80,7 @@ class RestEngine(RestCopying):
         if not ids:
             return []
         params = {"_source_includes": ",".join(source)} if source is not None else {}
-        answer = self._read("POST", f"/{_path(index)}/_mget", {"ids": list(ids)}, params=params)
+        answer = self._read("POST", f"/{quoted(index)}/_mget", {"ids": list(ids)}, params=params)
         for document in answer["docs"]:
             if "error" in document:
                 kind = document["error"].get("type")
@@ -116,62 +115,62 @@ class RestEngine(RestCopying):
         return BulkResult(done=len(ids) - len(errors), errors=tuple(errors))
 
     def create_index(self, index: str, body: Body) -> None:
-        self._once("PUT", f"/{_path(index)}", body)
+        self._once("PUT", f"/{quoted(index)}", body)
 
     def clone_index(self, source: str, target: str, body: Body) -> None:
         settings = {**body.get("settings", {}), "index.blocks.write": None}
         limit = max(120.0, self.config.timeout_seconds)
-        self._once("PUT", f"/{_path(source)}/_clone/{_path(target)}", {**body, "settings": settings}, timeout=limit)
+        self._once("PUT", f"/{quoted(source)}/_clone/{quoted(target)}", {**body, "settings": settings}, timeout=limit)
 
     def delete_index(self, index: str, *, missing_ok: bool = False) -> None:
         if any(sign in index for sign in "*,?") or index == "_all":
             raise ValueError(f"delete one index by its own name, not {index!r}")
         try:
-            self._once("DELETE", f"/{_path(index)}")
+            self._once("DELETE", f"/{quoted(index)}")
         except IndexMissing:
             if not missing_ok:
                 raise
 
     def exists(self, index: str) -> bool:
-        return self._call("HEAD", f"/{_path(index)}", repeatable=True, also=404).status == 200
+        return self._call("HEAD", f"/{quoted(index)}", repeatable=True, also=404).status == 200
 
     def indices(self, pattern: str) -> list[IndexState]:
         params = {"ignore_unavailable": "true", "allow_no_indices": "true", "flat_settings": "true"}
-        found = self._read("GET", f"/{_path(pattern)}", params=params)
+        found = self._read("GET", f"/{quoted(pattern)}", params=params)
         return [
             IndexState(name, state.get("aliases", {}), state.get("mappings", {}), state.get("settings", {}))
             for name, state in sorted(found.items())
         ]
 
     def get_mapping(self, index: str) -> Answer:
-        found = self._read("GET", f"/{_path(index)}/_mapping")
+        found = self._read("GET", f"/{quoted(index)}/_mapping")
         return dict(found[min(found)]["mappings"])
 
     def put_mapping(self, index: str, mapping: Body) -> None:
-        self._read("PUT", f"/{_path(index)}/_mapping", mapping)
+        self._read("PUT", f"/{quoted(index)}/_mapping", mapping)
 
     def put_settings(self, index: str, settings: Body) -> None:
-        self._read("PUT", f"/{_path(index)}/_settings", settings)
+        self._read("PUT", f"/{quoted(index)}/_settings", settings)
 
     def get_alias(self, alias: str) -> list[str]:
-        reply = self._call("GET", f"/_alias/{_path(alias)}", repeatable=True, also=404)
+        reply = self._call("GET", f"/_alias/{quoted(alias)}", repeatable=True, also=404)
         return sorted(reply.body) if reply.status == 200 else []
 
     def update_aliases(self, actions: Sequence[Body]) -> None:
         self._once("POST", "/_aliases", {"actions": list(actions)})
 
     def refresh(self, index: str) -> None:
-        self._read("POST", f"/{_path(index)}/_refresh", timeout=max(120.0, self.config.timeout_seconds))
+        self._read("POST", f"/{quoted(index)}/_refresh", timeout=max(120.0, self.config.timeout_seconds))
 
     def put_script(self, script_id: str, source: str, *, lang: str = "painless") -> None:
-        self._read("PUT", f"/_scripts/{_path(script_id)}", {"script": {"lang": lang, "source": source}})
+        self._read("PUT", f"/_scripts/{quoted(script_id)}", {"script": {"lang": lang, "source": source}})
 
     def get_script(self, script_id: str) -> str | None:
-        reply = self._call("GET", f"/_scripts/{_path(script_id)}", repeatable=True, also=404)
+        reply = self._call("GET", f"/_scripts/{quoted(script_id)}", repeatable=True, also=404)
         return str(reply.body["script"]["source"]) if reply.status == 200 else None
 
     def size(self, index: str) -> IndexSize:
-        primaries = self._read("GET", f"/{_path(index)}/_stats/docs,store")["_all"]["primaries"]
+        primaries = self._read("GET", f"/{quoted(index)}/_stats/docs,store")["_all"]["primaries"]
         return IndexSize(int(primaries["docs"]["count"]), int(primaries["store"]["size_in_bytes"]))
 
     def disk(self) -> Disk | None:
@@ -184,7 +183,7 @@ class RestEngine(RestCopying):
 
     def health(self, index: str | None = None, *, wait_for: str | None = None, timeout_seconds: float = 30.0) -> str:
         params = {"wait_for_status": wait_for, "timeout": f"{timeout_seconds:g}s"} if wait_for else {}
-        path = "/_cluster/health" + (f"/{_path(index)}" if index else "")
+        path = "/_cluster/health" + (f"/{quoted(index)}" if index else "")
         reply = self._call("GET", path, params=params, timeout=timeout_seconds + 5.0, also=408)
         return str(reply.body["status"])
 
@@ -245,7 +244,3 @@ def responses_of(answer: Answer, searches: Sequence[tuple[str, Body]]) -> list[A
         if "error" in response:
             raise translated(int(response["status"]), response, index)
     return responses
-
-
-def _path(name: str) -> str:
-    return quote(name, safe=",*")

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from es_ranking.engine.contract import Answer, Body, Copying
 from es_ranking.engine.errors import EngineBusy
 from es_ranking.engine.translate import reason_of
-from es_ranking.engine.transport import Reply
+from es_ranking.engine.transport import Reply, quoted
 
 
 class RestCopying:
@@ -23,13 +22,13 @@ class RestCopying:
     _call: Callable[..., Reply]
 
     def close_to_writes(self, index: str) -> None:
-        answer = self._read("PUT", f"/{_path(index)}/_block/write")
+        answer = self._read("PUT", f"/{quoted(index)}/_block/write")
         # An index that is closed already is not among those that were to be closed.
         if answer["indices"] and not answer["shards_acknowledged"]:
             raise EngineBusy("writes are still under way", where=index, hint="run again later")
 
     def checkpoints(self, index: str) -> dict[str, int]:
-        (stats,) = self._read("GET", f"/{_path(index)}/_stats/docs", params={"level": "shards"})["indices"].values()
+        (stats,) = self._read("GET", f"/{quoted(index)}/_stats/docs", params={"level": "shards"})["indices"].values()
         return {
             number: int(copy["seq_no"]["global_checkpoint"])
             for number, copies in stats["shards"].items()
@@ -71,10 +70,10 @@ class RestCopying:
 
     def rethrottle(self, task: str, requests_per_second: float | None) -> None:
         params = {"requests_per_second": _speed(requests_per_second)}
-        self._read("POST", f"/_reindex/{_path(task)}/_rethrottle", params=params)
+        self._read("POST", f"/_reindex/{quoted(task)}/_rethrottle", params=params)
 
     def copying(self, task: str) -> Copying | None:
-        reply = self._call("GET", f"/_tasks/{_path(task)}", repeatable=True, also=404)
+        reply = self._call("GET", f"/_tasks/{quoted(task)}", repeatable=True, also=404)
         return _copying_of(reply.body) if reply.status == 200 else None
 
 
@@ -97,7 +96,3 @@ def _copying_of(answer: Mapping[str, Any]) -> Copying:
         failure = f"it was cancelled: {response['canceled']}"
     looked_at = sum(int(status.get(key, 0)) for key in ("created", "updated", "version_conflicts", "noops"))
     return Copying(bool(answer["completed"]), looked_at, int(status["total"]), failure, refused)
-
-
-def _path(name: str) -> str:
-    return quote(name, safe=",*:")

@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import quote
 
 PRODUCTS = {"elasticsearch": "Elasticsearch", "opensearch": "OpenSearch"}
 JSON = {"accept": "application/json", "content-type": "application/json"}
@@ -62,6 +63,11 @@ class Reply:
 
     status: int
     body: Any
+
+
+def quoted(name: str) -> str:
+    """A name as one part of a path; lists and patterns of names, and ids of tasks, stay what they are."""
+    return quote(name, safe=",*:")
 
 
 class NoAnswer(Exception):
