@@ -19,7 +19,8 @@ import numpy as np
 
 from es_ranking.engine.connect import connect
 from es_ranking.engine.contract import BulkAction
-from es_ranking.publish.generation import Generation, GenerationMeta
+from es_ranking.publish.generation import Generation
+from es_ranking.publish.meta import GenerationMeta
 from es_ranking.query import recommended
 from es_ranking.schema import main_mapping, rank_fields, side_mapping
 from es_ranking.tastes.connect import connect_tastes

@@ -23,7 +23,8 @@ from es_ranking.engine.transport import PRODUCTS
 from es_ranking.experiments.store import ExperimentStore
 from es_ranking.policy.fit import check_fields
 from es_ranking.policy.store import PolicyStore
-from es_ranking.publish.generation import GenerationMeta, Published, generations, serving, serving_meta
+from es_ranking.publish.generation import Published, generations, serving, serving_meta
+from es_ranking.publish.meta import GenerationMeta
 from es_ranking.publish.plan import MERGE_ROOM, checked_space
 from es_ranking.publish.seal import left_behind
 from es_ranking.publish.settings import PublishSettings

@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from es_ranking.engine.contract import Engine
-from es_ranking.engine.errors import IndexMissing
-from es_ranking.publish.generation import META, Published, serving
+from es_ranking.publish.generation import served
+from es_ranking.publish.meta import META
 from segments.errors import UsageError
 
 # A segment that is not known yet has a rank, too: as precise as the others.
@@ -32,7 +32,7 @@ def component_template(engine: Engine, alias: str) -> dict[str, Any]:
     Raises:
         IndexMissing: nothing is published under the alias.
     """
-    now = _serving(engine, alias)
+    now = served(engine, alias)
     (state,) = engine.indices(now.generation.index)
     settings = {
         name: value for name, value in state.settings.items() if name.startswith(("index.analysis.", "index.mapping."))
@@ -48,16 +48,9 @@ def index_template(engine: Engine, alias: str, patterns: Sequence[str]) -> dict[
         IndexMissing: as above.
         UsageError: a pattern is that of generations, which have a mapping of their own.
     """
-    now = _serving(engine, alias)
+    now = served(engine, alias)
     for pattern in patterns:
         if any(fnmatchcase(index, pattern) for index in now.generation.indices.values()):
             raise UsageError(f"generations have names like {pattern!r}, too", where="--pattern",
                              hint="name the indices that you make yourself")  # fmt: skip
     return {"index_patterns": list(patterns), "composed_of": [component_name(alias)], "priority": _PRIORITY}
-
-
-def _serving(engine: Engine, alias: str) -> Published:
-    now = serving(engine, alias)
-    if now is None:
-        raise IndexMissing("nothing is published under this name", where=alias, hint="es-ranking nightly run")
-    return now

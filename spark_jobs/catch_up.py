@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from es_ranking.engine.connect import connect
-from es_ranking.publish.generation import serving
+from es_ranking.publish.generation import served
 from segments.errors import Refused
 from spark_jobs.history import clock
 from spark_jobs.hour_base import HourBase
@@ -70,10 +70,7 @@ def _base(night: Night) -> HourBase:
     engine = connect(opaque_id=f"es-ranking-{night.run}")
     found: dict[str, Published] = {}
     for kind, shelf in night.recipe.shelves.items():
-        now = serving(engine, shelf.index)
-        if now is None:
-            raise Refused("nothing is published under this name", where=shelf.index, hint="es-ranking nightly run")
-        found[kind] = now
+        found[kind] = served(engine, shelf.index)
     last_of = {kind: datetime.fromisoformat(now.meta.as_of) for kind, now in found.items()}
     newest = max(last_of, key=last_of.__getitem__)
     # A run that was killed between two shelves is run again: what it has published serves, the rest follows.

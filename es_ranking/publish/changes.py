@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from es_ranking.engine.contract import Engine
-from es_ranking.publish.generation import GenerationMeta, Published
+from es_ranking.publish.generation import Published
+from es_ranking.publish.meta import GenerationMeta
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.schema import flat_settings
 

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from es_ranking.engine.contract import BulkAction, Engine
-from es_ranking.engine.errors import IndexMissing
-from es_ranking.publish.generation import generations, next_generation, serving, users_alias, why_alias
+from es_ranking.publish.generation import generations, next_generation, served, users_alias, why_alias
 from es_ranking.publish.plan import PublishPlan, refuse_older
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.publish.write import swept
@@ -46,9 +45,7 @@ def plan_delta(
         IndexMissing: nothing is published under the alias.
         Refused: a generation as new as this one, or newer, serves already.
     """
-    now = serving(engine, alias)
-    if now is None:
-        raise IndexMissing("nothing is published under this name", where=alias, hint="es-ranking nightly run")
+    now = served(engine, alias)
     found = generations(engine, alias)
     generation = next_generation(found, alias, run)
     refuse_older(generation, now)

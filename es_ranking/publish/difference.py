@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from es_ranking.engine.contract import Engine
-from es_ranking.publish.generation import Published, generations, serving
+from es_ranking.publish.generation import Published, generations, served
 from es_ranking.schema import rank_field
 from segments.errors import Refused, UsageError
 
@@ -127,9 +127,7 @@ def chosen(engine: Engine, alias: str, old: str | None, new: str | None) -> tupl
     for name in (old, new):
         if name is not None and name not in found:
             raise UsageError.unknown("generation", name, found, where=alias)
-    after = found[new] if new else serving(engine, alias)
-    if after is None:
-        raise Refused("nothing is published under this name", where=alias, hint="es-ranking nightly run")
+    after = found[new] if new else served(engine, alias)
     earlier = [published for published in found.values() if published.generation < after.generation]
     if old is None and not earlier:
         raise Refused(

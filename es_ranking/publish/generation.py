@@ -9,16 +9,16 @@ an alias is half-written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
 from es_ranking.engine.contract import Engine, IndexState
 from es_ranking.engine.errors import IndexMissing
-from segments.errors import ContractBroken, Refused, UsageError
+from es_ranking.publish.meta import META, GenerationMeta
+from segments.errors import Refused, UsageError
 
-META = "es_ranking"
 WRITING = "-writing"
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 _RUN = re.compile(r"\d{8}T\d{6}")
@@ -68,66 +68,6 @@ class Generation:
             why_alias(self.alias): self.why_index,
             users_alias(self.alias): self.users_index,
         }
-
-
-@dataclass(frozen=True)
-class GenerationMeta:
-    """What a generation's main index tells of itself, in its mapping's `_meta.es_ranking`.
-
-    Attributes:
-        generation: the id.
-        run: the run that made it.
-        as_of: the run's clock, ISO.
-        default_variant: whose `all` the alias field `recommended` points at.
-        rank_fields: variant → segments.
-        catalogue: `segments.catalogue.Catalogue` as JSON.
-        documents: how many documents it must hold.
-        night: run of the whole night that this generation brings up to date; empty for a whole night's own.
-        space: names the set of item vectors, which tastes in the store must be of; empty where items have none.
-        content: alias → checksum of what the run's tables say the index holds; without it nothing is compared with it.
-    """
-
-    generation: str
-    alias: str
-    run: str
-    number: int
-    as_of: str
-    default_variant: str
-    rank_fields: dict[str, list[str]]
-    catalogue: dict[str, Any]
-    documents: int
-    night: str = ""
-    space: str = ""
-    content: dict[str, str] = field(default_factory=dict)
-
-    def age_hours(self, now: datetime) -> float:
-        """Hours from the run's clock to a UTC time.
-
-        Raises:
-            ContractBroken: the clock is not a time.
-        """
-        try:
-            clock = datetime.fromisoformat(self.as_of)
-        except ValueError as error:
-            raise ContractBroken(f"the generation's time {self.as_of!r} is none", where=self.generation) from error
-        clock = clock.replace(tzinfo=UTC) if clock.tzinfo is None else clock
-        return (now - clock).total_seconds() / 3600
-
-    def to_meta(self) -> dict[str, Any]:
-        """The mapping's `_meta`."""
-        return {META: asdict(self)}
-
-    @classmethod
-    def of(cls, meta: Mapping[str, Any], *, where: str) -> Self:
-        """From a mapping's `_meta`.
-
-        Raises:
-            ContractBroken: not one of ours.
-        """
-        try:
-            return cls(**meta[META])
-        except (KeyError, TypeError) as error:
-            raise ContractBroken("the index was not published by es-ranking", where=where) from error
 
 
 @dataclass(frozen=True)
@@ -238,6 +178,19 @@ def serving(engine: Engine, alias: str) -> Published | None:
     return ours[0]
 
 
+def served(engine: Engine, alias: str) -> Published:
+    """The generation the alias points at.
+
+    Raises:
+        IndexMissing: nothing is published under the alias.
+        Refused: see `serving`.
+    """
+    now = serving(engine, alias)
+    if now is None:
+        raise _nothing(alias)
+    return now
+
+
 def serving_meta(engine: Engine, alias: str) -> GenerationMeta:
     """What the serving generation tells of itself: variants, segments, catalogue.
 
@@ -248,9 +201,7 @@ def serving_meta(engine: Engine, alias: str) -> GenerationMeta:
     try:
         mapping = engine.get_mapping(alias)
     except IndexMissing as error:
-        raise IndexMissing(
-            "nothing is published under this name", where=alias, hint="es-ranking nightly run"
-        ) from error
+        raise _nothing(alias) from error
     return GenerationMeta.of(mapping.get("_meta") or {}, where=alias)
 
 
@@ -261,3 +212,7 @@ def _published(state: IndexState, generation: Generation) -> Published:
         serving=generation.alias in state.aliases,
         half=any(name.endswith(WRITING) for name in state.aliases),
     )
+
+
+def _nothing(alias: str) -> IndexMissing:
+    return IndexMissing("nothing is published under this name", where=alias, hint="es-ranking nightly run")

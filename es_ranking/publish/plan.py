@@ -10,7 +10,6 @@ from es_ranking.engine.contract import Engine
 from es_ranking.publish.changes import CAME_OR_WENT, Changes, Compare, cloned, hindrance
 from es_ranking.publish.generation import (
     Generation,
-    GenerationMeta,
     Published,
     generations,
     next_generation,
@@ -18,6 +17,7 @@ from es_ranking.publish.generation import (
     users_alias,
     why_alias,
 )
+from es_ranking.publish.meta import GenerationMeta
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.schema import checked_limit, count_fields, flat_settings, main_mapping, rank_fields, side_mapping
 from segments.catalogue import Catalogue

@@ -7,7 +7,7 @@ from typing import Any
 
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.errors import Conflict, EngineRejected, IndexMissing
-from es_ranking.publish.generation import generations, serving
+from es_ranking.publish.generation import generations, served
 from es_ranking.publish.seal import open_to_writes
 from segments.errors import Refused, UsageError
 
@@ -34,9 +34,7 @@ def plan_rollback(engine: Engine, alias: str, *, to: str | None = None) -> Rollb
         Refused: there is no earlier generation, or the one named is half-written or serves already.
         UsageError: no generation of that name.
     """
-    now = serving(engine, alias)
-    if now is None:
-        raise IndexMissing("nothing is published under this name", where=alias)
+    now = served(engine, alias)
     found = {published.generation.id: published for published in generations(engine, alias)}
     if to is None:
         older = [p for p in found.values() if not p.half and p.generation < now.generation]

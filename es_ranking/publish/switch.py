@@ -20,11 +20,11 @@ from es_ranking.engine.errors import Conflict, EngineBusy, EngineRejected, Engin
 from es_ranking.publish.gates import Verdict, check_gates, verdict_rows
 from es_ranking.publish.generation import (
     WRITING,
-    GenerationMeta,
     serving,
     users_alias,
     why_alias,
 )
+from es_ranking.publish.meta import GenerationMeta
 from es_ranking.publish.plan import PublishPlan, refuse_older
 from es_ranking.publish.removal import discard, generation_named, retire
 from es_ranking.publish.seal import open_to_writes

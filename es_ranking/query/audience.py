@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.errors import IndexMissing
 from es_ranking.experiments.document import Bucket
-from es_ranking.publish.generation import META, GenerationMeta, users_alias, why_alias
+from es_ranking.publish.generation import users_alias, why_alias
+from es_ranking.publish.meta import META, GenerationMeta
 from es_ranking.schema import rank_field
 from segments.catalogue import Catalogue
 from segments.errors import ContractBroken, RankingError, Refused, UsageError

@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from es_ranking.engine.contract import Engine, IndexState
-from es_ranking.engine.errors import IndexMissing
 from es_ranking.publish.generation import (
     WRITING,
     Published,
     generations,
     next_generation,
-    serving,
+    served,
     users_alias,
     why_alias,
 )
@@ -98,9 +97,7 @@ def plan_reindex(
         IndexMissing: nothing is published under the alias.
         Refused: another reindex or publish is under way, the fields do not fit, or the disk is too small.
     """
-    now = serving(engine, alias)
-    if now is None:
-        raise IndexMissing("nothing is published under this name", where=alias, hint="es-ranking nightly run")
+    now = served(engine, alias)
     found = generations(engine, alias)
     _refuse_company(engine, alias, now, found)
     (state,) = engine.indices(now.generation.index)

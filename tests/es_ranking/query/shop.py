@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from es_ranking.engine.contract import BulkAction, Engine
-from es_ranking.publish.generation import Generation, GenerationMeta
+from es_ranking.publish.generation import Generation
+from es_ranking.publish.meta import GenerationMeta
 from es_ranking.schema import VECTOR, main_mapping, rank_fields, side_mapping
 from es_ranking.tastes.vectors import pack, to_text
 from es_ranking.twiddlers.settings import Surface

@@ -11,7 +11,8 @@ import httpx
 
 from es_ranking.actions.contract import ActionStore
 from es_ranking.engine.contract import Engine
-from es_ranking.publish.generation import Generation, GenerationMeta
+from es_ranking.publish.generation import Generation
+from es_ranking.publish.meta import GenerationMeta
 from es_ranking.query.exposures import ExposureLog
 from es_ranking.schema import rank_fields
 from es_ranking.serve.app import build_app
