@@ -25,7 +25,7 @@ from es_ranking.policy.fit import check_fields
 from es_ranking.policy.store import PolicyStore
 from es_ranking.publish.generation import Published, generations, serving, serving_meta
 from es_ranking.publish.meta import GenerationMeta
-from es_ranking.publish.plan import MERGE_ROOM, checked_space
+from es_ranking.publish.room import MERGE_ROOM, checked_space
 from es_ranking.publish.seal import left_behind
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.reindex.plan import begun_reindex

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from es_ranking.engine.connect import connect
 from es_ranking.publish.delta import plan_delta
 from es_ranking.publish.generation import serving, why_alias
+from es_ranking.publish.room import checked_space
 from segments.errors import Refused
 from spark_jobs.es_ranks import Part, main_documents, why_documents, write_generation
 from spark_jobs.hour_base import HourBase
@@ -76,6 +77,7 @@ def _changed(night: Night, engine: Engine, kind: str, base: HourBase, now: Publi
             engine, alias, run=night.run, as_of=night.as_of.isoformat(), written=changes.put, added=changes.added,
             removed=changes.removed, content=checksum(new),
         )  # fmt: skip
+        checked_space(engine, plan.bytes_needed, settings)
         # What changes keeps its vector, if the night has not made others since; what is new has none before the night.
         same = now.meta.space and now.meta.space == space_of(tables, base.night, night.recipe, kind)
         reasons = reason_rows(tables, night.run, kind, places=settings.why_places)

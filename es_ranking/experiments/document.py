@@ -59,6 +59,9 @@ class Experiments(Settings):
     hold_out: HoldOut = HoldOut()
     layers: tuple[Layer, ...] = Field(default=(), max_length=50)
     experiments: tuple[Experiment, ...] = Field(default=(), max_length=50)
+    past: dict[str, int] = Field(
+        default_factory=dict, description="ended experiment → its last epoch: one of the same name counts on from there"
+    )
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

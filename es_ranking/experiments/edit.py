@@ -31,7 +31,7 @@ def with_ratios(
         first = control or next(iter(ratios))
         fresh = {
             "name": name, "salt": name, "control": first, "owners": allocate(ratios), "unit": unit or "user",
-            "layer": layer or "", "surfaces": surfaces,
+            "layer": layer or "", "surfaces": surfaces, "epoch": document.past.get(name, 0) + 1,
         }  # fmt: skip
         new = Experiment.of(fresh, where=name)
     else:
@@ -66,15 +66,16 @@ def forcing(document: Experiments, name: str, testers: Mapping[str, str | None])
 
 
 def ended(document: Experiments, name: str) -> Experiments:
-    """Without this experiment; the slots of its layer are nobody's, a layer without experiments is gone."""
-    _known(document, name)
+    """Without this experiment; the slots of its layer are nobody's, a layer without experiments is gone. Its last epoch
+    stays, so that one of the same name is never counted with it."""
+    past = document.past | {name: _known(document, name).epoch}
     left = [one for one in document.experiments if one.name != name]
     layers = [
         layer.model_copy(update={"owners": tuple(NOBODY if one == name else one for one in layer.owners)})
         for layer in document.layers
         if any(one.layer == layer.name for one in left)
     ]
-    return _checked(document, {"layers": layers, "experiments": left})
+    return _checked(document, {"layers": layers, "experiments": left, "past": past})
 
 
 def holding_out(document: Experiments, share: float, *, variant: str | None = None) -> Experiments:

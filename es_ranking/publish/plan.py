@@ -18,15 +18,12 @@ from es_ranking.publish.generation import (
     why_alias,
 )
 from es_ranking.publish.meta import GenerationMeta
+from es_ranking.publish.room import bytes_needed, checked_space
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.schema import checked_limit, count_fields, flat_settings, main_mapping, rank_fields, side_mapping
 from segments.catalogue import Catalogue
 from segments.errors import ContractBroken, Refused
 
-# Without a serving generation to measure: bytes of a document, and of each of its rank fields (value and point).
-_DOCUMENT_BYTES, _RANK_BYTES = 700, 20
-# While segments merge, old and new lie side by side.
-MERGE_ROOM = 2.0
 _DOCUMENTS_A_SECOND = 4_000
 
 
@@ -160,7 +157,7 @@ def plan_publish(
         why = f"{why}; {_how(known, copied, against or f'run {now.meta.run} cannot be compared with')}"
     counts = {alias: documents, why_alias(alias): documents, users_alias(alias): users}
     writes = {name: copied[name].put if name in copied else count for name, count in counts.items()}
-    needed = _bytes_needed(engine, now, documents=writes[alias], rank_fields=fields)
+    needed = bytes_needed(engine, now, documents=writes[alias], rank_fields=fields)
     free = checked_space(engine, needed, settings)
     return PublishPlan(
         generation=generation.id,
@@ -225,34 +222,6 @@ def _retired(found: list[Published], now: Published | None, keep: int) -> list[s
     others = [p for p in found if not p.half and not p.serving]
     order = [*([now] if now else []), *reversed(others)]
     return sorted(p.generation.id for p in order[keep - 1 :])
-
-
-def _bytes_needed(engine: Engine, now: Published | None, *, documents: int, rank_fields: int) -> int:
-    each = float(_DOCUMENT_BYTES + _RANK_BYTES * rank_fields)
-    if now is not None:
-        size = engine.size(now.generation.index)
-        if size.documents:
-            each = max(each / 2, size.bytes / size.documents)
-    return round(documents * each * MERGE_ROOM)
-
-
-def checked_space(engine: Engine, needed: int, settings: PublishSettings) -> int | None:
-    """Free bytes of the engine's disk, None if it does not tell.
-
-    Raises:
-        Refused: `needed` bytes do not fit beside the share that must stay free.
-    """
-    disk = engine.disk()
-    if disk is None:
-        return None
-    left = disk.free - settings.min_disk_free_share * disk.total
-    if needed > left:
-        raise Refused(
-            f"not enough disk: about {needed / 1e6:,.0f} MB needed, {max(0.0, left) / 1e6:,.0f} MB may be used",
-            where=engine.url,
-            hint="remove old generations or indices, or lower publish.min_disk_free_share",
-        )
-    return disk.free
 
 
 def _body(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from es_ranking.engine.contract import Engine
-from es_ranking.engine.errors import Conflict, EngineRejected, IndexMissing
+from es_ranking.engine.errors import Conflict, EngineBusy, EngineRejected, EngineUnreachable, IndexMissing
 from es_ranking.publish.generation import generations, served
 from es_ranking.publish.seal import open_to_writes
 from segments.errors import Refused, UsageError
@@ -69,3 +69,7 @@ def rollback(engine: Engine, plan: RollbackPlan) -> None:
         engine.update_aliases(plan.actions)
     except (IndexMissing, Conflict, EngineRejected) as error:
         raise Refused(f"somebody else switched first: {error.what}", where=plan.alias, hint="look again") from error
+    except (EngineUnreachable, EngineBusy):
+        # The answer was lost, not necessarily the change.
+        if engine.get_alias(plan.alias) != [plan.to]:
+            raise

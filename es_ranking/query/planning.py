@@ -94,11 +94,14 @@ class Window:
         self.missing = 1 if self.ended else max(1, size - self.read)
         return make(sort, attributes, size=self.missing)
 
-    def take(self, raw: Sequence[dict[str, Any]]) -> None:
-        """What came of it."""
+    def take(self, raw: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What came of it; what was added behind the end of a list that was read to its end is none of it."""
+        if self.ended:
+            return []
         self.read += len(raw)
         self.last = raw[-1]["sort"] if raw else self.last
         self.ended = len(raw) < self.missing
+        return raw
 
 
 @dataclass
@@ -163,16 +166,17 @@ def read_plan(
         main, *strands = kept.windows
         # the first request counts what the caller wants counted, even where all hits are known
         open_ones = [one for one in kept.windows if (one is main and not requests) or not one.ended]
+        # an alias may be switched between two requests, and an empty answer names no index
+        target = ready.served.index if requests else ready.target
         found = yield [
-            (ready.target, one.body(sort, attributes, size=size, whole=whole and one is main, counted=not requests))
+            (target, one.body(sort, attributes, size=size, whole=whole and one is main, counted=not requests))
             for one in open_ones
         ]
         requests += 1
         came: dict[int, list[dict[str, Any]]] = {}
         for one, answer in zip(open_ones, found, strict=True):
             check_generation(ready, answer)
-            came[id(one)] = answer["hits"]["hits"]
-            one.take(came[id(one)])
+            came[id(one)] = one.take(answer["hits"]["hits"])
         response = response or found[0]
         raw = came.get(id(main), [])
         hits = [hit_of(one) for one in raw]

@@ -18,7 +18,8 @@ from es_ranking.publish.generation import (
     users_alias,
     why_alias,
 )
-from es_ranking.publish.plan import MERGE_ROOM, PublishPlan, checked_space
+from es_ranking.publish.plan import PublishPlan
+from es_ranking.publish.room import MERGE_ROOM, checked_space
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.reindex.settings import ReindexSettings
 from es_ranking.schema import checked_limit, count_fields, flat_settings, laid_over, main_mapping

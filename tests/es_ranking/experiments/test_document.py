@@ -68,7 +68,15 @@ def test_a_layer_shares_nobody_and_two_layers_cut_independently() -> None:
     assert elsewhere["y"] == shares["y"]
     over = ended(document, "x")
     assert Counter(experiment for experiment, _ in variants(over).values())["y"] == shares["y"]
-    assert ended(over, "y") == NONE
+    none_left = ended(over, "y")
+    assert (none_left.experiments, none_left.layers) == ((), ())
+
+
+def test_a_name_used_again_counts_its_epochs_on() -> None:
+    """What was logged of the first one is never counted with the second."""
+    first = with_ratios(with_ratios(NONE, "x", {"A": 0.5, "B": 0.5}), "x", {"A": 0.2, "B": 0.8})
+    again = with_ratios(ended(first, "x"), "x", {"A": 0.5, "C": 0.5})
+    assert [one.epoch for one in (*first.experiments, *again.experiments)] == [2, 3]
 
 
 def test_the_order_of_forced_hold_out_and_kill() -> None:

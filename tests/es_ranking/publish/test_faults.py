@@ -20,6 +20,7 @@ from es_ranking.engine.errors import EngineBusy, EngineUnreachable
 from es_ranking.publish.generation import generations
 from es_ranking.publish.locally import publish
 from es_ranking.publish.plan import PublishPlan
+from es_ranking.publish.rollback import plan_rollback, rollback
 from es_ranking.publish.switch import begin, finish
 from es_ranking.publish.write import WriteReport, write_documents
 from es_ranking.query import recommended
@@ -166,6 +167,15 @@ def test_what_cannot_be_ridden_out_changes_nothing(
     again = nights.publish(nights.engine)
     assert nights.served() == again
     assert not any(found.half for found in generations(nights.engine, nights.alias))
+
+
+def test_the_lost_answer_of_a_rollback(nights: Nights, line: FaultProxy, publisher: Engine) -> None:
+    before = nights.served()
+    nights.publish(publisher)
+    line.plan(SWITCH, cut_after)
+    with nights.searched():
+        rollback(publisher, plan_rollback(publisher, nights.alias))
+    assert nights.served() == before
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ import pytest
 from es_ranking.actions.memory import MemoryActionStore
 from es_ranking.engine.contract import Engine
 from es_ranking.query import recommended
+from es_ranking.query.body import take_apart
 from es_ranking.query.kept import KeptLists, kept_of
 from es_ranking.query.page import Page
-from es_ranking.query.planning import Kept
+from es_ranking.query.planning import Kept, Window
+from es_ranking.scripts.sorts import field_sort
 from es_ranking.twiddlers.planner import Planner
 from es_ranking.twiddlers.settings import Surface
 from tests.es_ranking.query.shop import NOON, SURFACE, open_shop
@@ -94,3 +96,15 @@ def test_the_last_lists_are_kept_and_handed_out_once() -> None:
     lists.put("c", a_list())
     assert lists.take("b") is None, "unused for longest"
     assert lists.take("a") is first
+
+
+def test_what_is_added_behind_the_end_of_a_list_is_not_of_it() -> None:
+    window = Window(take_apart({}, max_window=100))
+    sort = field_sort("rank.B.all", "item_id")
+    assert window.body(sort, [], size=10, whole=False, counted=True)["size"] == 10
+    read = [{"sort": [0.5, "a"]}, {"sort": [0.25, "b"]}]
+    assert window.take(read) == read
+    assert window.ended
+    assert window.body(sort, [], size=20, whole=False, counted=True)["search_after"] == [0.25, "b"]
+    assert window.take([{"sort": ["-Infinity", "new"]}]) == []
+    assert (window.ended, window.read) == (True, 2)
