@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
+from itertools import count
 from typing import Any
 
 from es_ranking.engine.contract import Engine
@@ -46,8 +47,12 @@ def other_ways(
               "boost_mode": "replace"}  # fmt: skip
     metric = _metric(field, item, factors, gaps, body["size"])
 
+    asks = count()
+
     def inside() -> Items:
-        asked = {"query": body["query"], "size": 0, "aggs": {"page": {"scripted_metric": metric}},
+        # the engine would remember the answer to the same question, and no two users ask the same
+        params = {**metric["params"], "ask": next(asks)}
+        asked = {"query": body["query"], "size": 0, "aggs": {"page": {"scripted_metric": {**metric, "params": params}}},
                  "track_total_hits": body["track_total_hits"]}  # fmt: skip
         order: Items = engine.search(alias, asked)["aggregations"]["page"]["value"]
         found = engine.search(
