@@ -50,6 +50,11 @@ class Asked:
         """What decides which hits there are: the part a cursor is bound to."""
         return {key: value for key, value in self.chosen.items() if key not in COUNTED}
 
+    def counting(self, other: Asked) -> Asked:
+        """The same hits, counted over as another request for them wants it."""
+        counted = {key: value for key, value in other.chosen.items() if key in COUNTED}
+        return replace(self, chosen={**self.spec, **counted})
+
     @property
     def required(self) -> Body:
         """What every hit matches."""

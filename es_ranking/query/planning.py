@@ -148,6 +148,9 @@ def read_plan(
     """
     asked = ready.asked
     wanted = asked.start + asked.size
+    if kept is not None:
+        main = kept.windows[0]
+        main.asked = main.asked.counting(asked)
     sort = field_sort(ready.served.field, surface.item_field)
     if planner.boosts is not None and asked.in_one:
         # the hit that stands for a group is chosen by the sort, so the boosts must be in it
