@@ -70,15 +70,7 @@ def _answered(engine: Engine, asks: Mapping[int, Ask]) -> dict[int, list[Answer]
 
 def drive(engine: Engine, steps: Steps[T]) -> T:
     """Runs steps to their end; what the engine refuses is raised where it was asked for."""
-    try:
-        ask = next(steps)
-        while True:
-            try:
-                found = answers(engine, ask)
-            except Exception as error:
-                ask = steps.throw(error)
-            else:
-                ask = steps.send(found)
-    except StopIteration as end:
-        result: T = end.value
-        return result
+    (found,) = drive_together(engine, [steps])
+    if isinstance(found, RankingError):
+        raise found
+    return found
