@@ -1,17 +1,22 @@
-"""Who decides, when and why: the options of every command that puts a version of a document."""
+"""What commands on versioned documents share: where the versions are, who decides, when and why, and the history."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from cli.output import emit
 from cli.search import read_time
 from segments.errors import UsageError
 
+if TYPE_CHECKING:
+    from es_ranking.versions.store import VersionStore
+
+S = TypeVar("S", bound="VersionStore[Any]")
 Command = TypeVar("Command", bound=Callable[..., Any])
 WHO = "ES_RANKING_BY"
 
@@ -43,3 +48,23 @@ def who(by: str | None) -> str:
 def when(at: str | None) -> datetime:
     """The time for the audit, or of a campaign: now where none is given."""
     return datetime.now(UTC) if at is None else read_time(at, where="--at")
+
+
+def store_of(kind: type[S], index: str) -> S:
+    """The versions of one kind of documents, of what serves under this name."""
+    from es_ranking.engine.connect import connect
+    from es_ranking.publish.generation import serving_meta
+
+    engine = connect()
+    return kind(engine, serving_meta(engine, index).alias)
+
+
+def emit_history(store: VersionStore[Any], output: str) -> None:
+    """Every version; a table without the documents themselves."""
+    versions = [version.to_dict() for version in store.versions()]
+    if output == "table":
+        versions = [
+            {key: version[key] for key in ("version", "at", "by", "note")} | {"changes": "\n".join(version["changes"])}
+            for version in versions
+        ]
+    emit(versions, output)

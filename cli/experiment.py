@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.experiment_ratios import document_of, store_of
+from cli.experiment_ratios import document_of, experiments_of
 from cli.experiment_ratios import group as ratios
 from cli.output import emit, output_option, stderr
 from segments.errors import UsageError
@@ -40,7 +40,7 @@ def assign(user: str, index: str | None, file: str | None, surface: str, request
 
     if (index is None) == (file is None):
         raise UsageError("where are the experiments?", where="--index, --file", hint="give one of them")
-    document = Experiments.read(file) if file is not None else document_of(store_of(str(index)))
+    document = Experiments.read(file) if file is not None else document_of(experiments_of(str(index)))
     got = document.bucket(surface, user=user, request=request)
     experiment = document.named(got.experiment) if got is not None and got.experiment is not None else None
     unit = user if experiment is None or experiment.unit == "user" else request

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.audit import change_options, when, who
+from cli.audit import change_options, emit_history, store_of, when, who
 from cli.output import emit, output_option
 from segments.errors import Refused, UsageError
 
@@ -30,7 +30,7 @@ def show(index: str, output: str) -> None:
     Example:
       es-ranking experiment ratios show products
     """
-    store = store_of(index)
+    store = experiments_of(index)
     latest = store.latest()
     if latest is None:
         raise Refused("no experiment was ever begun", where=store.index, hint="es-ranking experiment ratios set")
@@ -66,12 +66,7 @@ def history(index: str, output: str) -> None:
     Example:
       es-ranking experiment ratios history products
     """
-    versions = [version.to_dict() for version in store_of(index).versions()]
-    if output == "table":
-        versions = [{**one, "changes": "\n".join(one["changes"])} for one in versions]
-        for one in versions:
-            del one["experiments"]
-    emit(versions, output)
+    emit_history(experiments_of(index), output)
 
 
 @group.command(name="set")
@@ -102,7 +97,7 @@ def set_ratios(
     """
     from es_ranking.experiments.edit import forcing, with_ratios
 
-    store = store_of(index)
+    store = experiments_of(index)
     before = after = document_of(store)
     if shares:
         told = {variant: _share(text, text=shares) for variant, text in map(_pair, shares)}
@@ -136,7 +131,7 @@ def kill(
     """
     from es_ranking.experiments.edit import killed
 
-    store = store_of(index)
+    store = experiments_of(index)
     before = document_of(store)
     after = killed(before, name, undo=undo)
     _change(store, before, after, by=by, note=note, at=at, dry_run=dry_run, output=output)
@@ -156,7 +151,7 @@ def end(index: str, name: str, by: str | None, note: str, at: str | None, dry_ru
     """
     from es_ranking.experiments.edit import ended
 
-    store = store_of(index)
+    store = experiments_of(index)
     before = document_of(store)
     _change(store, before, ended(before, name), by=by, note=note, at=at, dry_run=dry_run, output=output)
 
@@ -178,7 +173,7 @@ def hold_out(
     """
     from es_ranking.experiments.edit import holding_out
 
-    store = store_of(index)
+    store = experiments_of(index)
     before = document_of(store)
     after = holding_out(before, share, variant=variant)
     _check(store, index, [variant] if variant else [])
@@ -227,14 +222,11 @@ def _share(value: str, *, text: tuple[str, ...]) -> float:
         raise UsageError(f"not a number: {value!r}", where=" ".join(text), hint="A=0.9 B2=0.1") from error
 
 
-def store_of(index: str) -> ExperimentStore:
+def experiments_of(index: str) -> ExperimentStore:
     """The experiments of what serves under this name."""
-    from es_ranking.engine.connect import connect
     from es_ranking.experiments.store import ExperimentStore
-    from es_ranking.publish.generation import serving_meta
 
-    engine = connect()
-    return ExperimentStore(engine, serving_meta(engine, index).alias)
+    return store_of(ExperimentStore, index)
 
 
 def document_of(store: ExperimentStore) -> Experiments:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.audit import change_options, when, who
+from cli.audit import change_options, emit_history, store_of, when, who
 from cli.output import emit, output_option, stderr
 from cli.search import read_body, row_of
 from segments.errors import Refused
@@ -75,13 +75,7 @@ def history(index: str, output: str) -> None:
     Example:
       es-ranking policy history products
     """
-    versions = [version.to_dict() for version in _store(index).versions()]
-    if output == "table":
-        versions = [
-            {key: version[key] for key in ("version", "at", "by", "note")} | {"changes": "\n".join(version["changes"])}
-            for version in versions
-        ]
-    emit(versions, output)
+    emit_history(_store(index), output)
 
 
 @group.command(name="preview")
@@ -185,12 +179,9 @@ def _tell(version: Version[Policy], output: str, *, stored: bool) -> None:
 
 
 def _store(index: str) -> PolicyStore:
-    from es_ranking.engine.connect import connect
     from es_ranking.policy.store import PolicyStore
-    from es_ranking.publish.generation import serving_meta
 
-    engine = connect()
-    return PolicyStore(engine, serving_meta(engine, index).alias)
+    return store_of(PolicyStore, index)
 
 
 def _latest(store: PolicyStore) -> Version[Policy]:

@@ -15,10 +15,7 @@ from tests.es_ranking.query.shop import open_shop
 BY = ("--by", "ann", "--at", "2026-11-23T08:00")
 
 
-@pytest.fixture(autouse=True)
-def _servers(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
-    monkeypatch.setenv("ES_URL", engine.url)
-    monkeypatch.delenv("ES_RANKING_BY", raising=False)
+pytestmark = pytest.mark.usefixtures("audited")
 
 
 def answer(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> Any:

@@ -12,11 +12,7 @@ from cli.main import exit_code_of
 from es_ranking.engine.contract import Engine
 from tests.es_ranking.query.shop import open_shop
 
-
-@pytest.fixture(autouse=True)
-def _servers(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
-    monkeypatch.setenv("ES_URL", engine.url)
-    monkeypatch.delenv("ES_RANKING_BY", raising=False)
+pytestmark = pytest.mark.usefixtures("audited")
 
 
 def answer(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> Any:
