@@ -83,9 +83,11 @@ def holding_out(document: Experiments, share: float, *, variant: str | None = No
     if not 0 <= share <= 1:
         raise UsageError(f"not a share: {share:g}", where="hold-out", hint="0.05")
     told = {"slots": round(share * SLOTS)} | ({} if variant is None else {"variant": variant})
-    # what everybody has moved into or out of an experiment counts anew
-    bumped = [one.model_copy(update={"epoch": one.epoch + 1}) for one in document.experiments]
-    return _checked(document, {"hold_out": document.hold_out.model_copy(update=told), "experiments": bumped})
+    held = document.hold_out.model_copy(update=told)
+    # what users have moved into or out of an experiment counts anew
+    anew = int(held.slots != document.hold_out.slots)
+    bumped = [one.model_copy(update={"epoch": one.epoch + anew}) for one in document.experiments]
+    return _checked(document, {"hold_out": held, "experiments": bumped})
 
 
 def slots_moved(before: Experiments, after: Experiments) -> int:
@@ -111,9 +113,8 @@ def _replaced(document: Experiments, new: Experiment, share: float | None) -> Ex
 
 def _shared(layers: list[Layer], new: Experiment, share: float) -> list[Layer]:
     """The layer's slots with this share for the experiment, taken from and given back to nobody alone."""
-    layer = next((one for one in layers if one.name == new.layer), None)
-    if layer is None:
-        layer = Layer(name=new.layer, salt=f"layer {new.layer}", owners=(NOBODY,) * SLOTS)
+    known = {one.name: one for one in layers}
+    layer = known.get(new.layer) or Layer(name=new.layer, salt=f"layer {new.layer}", owners=(NOBODY,) * SLOTS)
     has = ratios_of(layer.owners)
     others = {name: part for name, part in has.items() if name not in {NOBODY, new.name}}
     free = 1.0 - sum(others.values())
@@ -122,7 +123,7 @@ def _shared(layers: list[Layer], new: Experiment, share: float) -> list[Layer]:
             f"layer {layer.name!r} has {free:g} left, not {share:g}", where=new.name, hint="end another experiment"
         )
     owners = allocate(others | {new.name: share, NOBODY: max(0.0, free - share)}, previous=layer.owners)
-    return [one for one in layers if one.name != layer.name] + [layer.model_copy(update={"owners": owners})]
+    return list((known | {layer.name: layer.model_copy(update={"owners": owners})}).values())
 
 
 def _who(experiment: Experiment) -> tuple[object, ...]:

@@ -72,6 +72,17 @@ def test_a_layer_shares_nobody_and_two_layers_cut_independently() -> None:
     assert (none_left.experiments, none_left.layers) == ((), ())
 
 
+def test_what_changes_nothing_counts_nothing_anew() -> None:
+    document = with_ratios(NONE, "x", {"A": 0.5, "B": 0.5}, layer="l", share=0.4, surfaces=("shelf",))
+    document = with_ratios(document, "y", {"A": 0.5, "B": 0.5}, layer="m", share=0.4, surfaces=("home",))
+    held = holding_out(document, 0.25)
+    assert [one.epoch for one in held.experiments] == [2, 2]
+    assert with_ratios(held, "x", {"A": 0.5, "B": 0.5}, share=0.4) == held
+    assert holding_out(held, 0.25) == held
+    named = holding_out(held, 0.25, variant="A")
+    assert (named.hold_out.variant, named.experiments) == ("A", held.experiments), "nobody has moved"
+
+
 def test_a_name_used_again_counts_its_epochs_on() -> None:
     """What was logged of the first one is never counted with the second."""
     first = with_ratios(with_ratios(NONE, "x", {"A": 0.5, "B": 0.5}), "x", {"A": 0.2, "B": 0.8})
