@@ -107,15 +107,21 @@ class LiveDocuments(Generic[D]):
 
     def _latest(self, alias: str) -> Held[D]:
         store = self.store(self.engine, alias)
-        flag = ""
-        for version in store.versions(most=LOOK_BACK, timeout_seconds=self.timeout_seconds):
-            try:
-                held = self._remember(alias, version)
-            except ContractBroken as error:
-                log.warning("%s", error)
-                flag = self._broken
-                continue
-            return Held(held.document, held.version, flag)
+        flag, seen = "", 0
+        # documents are large and the latest is nearly always whole: those before it come only where it is not
+        for most in (1, LOOK_BACK):
+            versions = store.versions(most=most, timeout_seconds=self.timeout_seconds)
+            for version in versions[seen:]:
+                try:
+                    held = self._remember(alias, version)
+                except ContractBroken as error:
+                    log.warning("%s", error)
+                    flag = self._broken
+                    continue
+                return Held(held.document, held.version, flag)
+            if len(versions) < most:
+                break
+            seen = most
         return Held(self._nothing.document, flag=flag)
 
     def _remember(self, alias: str, version: Version[D]) -> Held[D]:
