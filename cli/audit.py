@@ -14,7 +14,7 @@ from cli.search import read_time
 from segments.errors import UsageError
 
 if TYPE_CHECKING:
-    from es_ranking.versions.store import VersionStore
+    from es_ranking.versions.store import Version, VersionStore
 
 S = TypeVar("S", bound="VersionStore[Any]")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -57,6 +57,17 @@ def store_of(kind: type[S], index: str) -> S:
 
     engine = connect()
     return kind(engine, serving_meta(engine, index).alias)
+
+
+def emit_version(version: Version[Any], output: str, **told: Any) -> None:
+    """One version, and what else is told of it; a table without the document itself."""
+    whole = version.to_dict() | told
+    if output == "json":
+        emit(whole, output)
+        return
+    emit({key: whole[key] for key in ("version", "at", "by", "note", *told)}, output)
+    for line in version.changes:
+        click.echo(f"  {line}")
 
 
 def emit_history(store: VersionStore[Any], output: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.audit import change_options, emit_history, store_of, when, who
+from cli.audit import change_options, emit_history, emit_version, store_of, when, who
 from cli.output import emit, output_option
 from segments.errors import Refused, UsageError
 
@@ -189,13 +189,7 @@ def _change(
     version = store.next(after, by=who(by), at=when(at), note=note)
     if not dry_run:
         store.put(version)
-    told = version.to_dict() | {"slots_moved": slots_moved(before, after), "stored": not dry_run}
-    if output == "json":
-        emit(told, output)
-        return
-    emit({key: told[key] for key in ("version", "at", "by", "note", "slots_moved", "stored")}, output)
-    for line in version.changes:
-        click.echo(f"  {line}")
+    emit_version(version, output, slots_moved=slots_moved(before, after), stored=not dry_run)
 
 
 def _check(store: ExperimentStore, index: str, variants: list[str]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.audit import change_options, emit_history, store_of, when, who
+from cli.audit import change_options, emit_history, emit_version, store_of, when, who
 from cli.output import emit, output_option, stderr
 from cli.search import read_body, row_of
 from segments.errors import Refused
@@ -35,7 +35,7 @@ def show(index: str, version: int | None, output: str) -> None:
     """
     store = _store(index)
     shown = store.version(version) if version else _latest(store)
-    _tell(shown, output, stored=True)
+    emit_version(shown, output, stored=True)
 
 
 @group.command(name="put")
@@ -165,17 +165,7 @@ def rollback(
 def _change(store: PolicyStore, version: Version[Policy], output: str, *, dry_run: bool) -> None:
     if not dry_run:
         store.put(version)
-    _tell(version, output, stored=not dry_run)
-
-
-def _tell(version: Version[Policy], output: str, *, stored: bool) -> None:
-    told = version.to_dict() | {"stored": stored}
-    if output == "json":
-        emit(told, output)
-        return
-    emit({key: told[key] for key in ("version", "at", "by", "note", "stored")}, output)
-    for line in version.changes:
-        click.echo(f"  {line}")
+    emit_version(version, output, stored=not dry_run)
 
 
 def _store(index: str) -> PolicyStore:

@@ -29,7 +29,7 @@ from es_ranking.publish.room import MERGE_ROOM, checked_space
 from es_ranking.publish.seal import left_behind
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.reindex.plan import begun_reindex
-from es_ranking.schema import RECOMMENDED, count_fields, rank_field
+from es_ranking.schema import RECOMMENDED, count_fields, mapped_ranks, rank_field
 from es_ranking.scripts.store import SCRIPTS
 from segments.catalogue import ALL
 from segments.errors import RankingError, Refused
@@ -189,8 +189,7 @@ def check_aliases(patient: Patient) -> Iterator[Finding]:
 def _ranks(alias: str, state: IndexState, meta: GenerationMeta) -> Finding:
     """The mapping has the rank fields that the generation's own catalogue says, and `recommended` is one of them."""
     fields = state.mapping.get("properties", {})
-    mapped = {(variant, segment) for variant, body in fields.get("rank", {}).get("properties", {}).items()
-              for segment in body.get("properties", {})}  # fmt: skip
+    mapped = set(mapped_ranks(state.mapping))
     known = {(variant, segment) for variant, segments in meta.rank_fields.items() for segment in segments}
     expected = rank_field(meta.default_variant, ALL)
     wrong = [f"no field {rank_field(*one)}" for one in sorted(known - mapped)]

@@ -31,6 +31,12 @@ def rank_fields(catalogue: Catalogue) -> dict[str, list[str]]:
     return {variant: [segment.id for segment in catalogue.segments_of(variant)] for variant in catalogue.variants}
 
 
+def mapped_ranks(mapping: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(variant, segment) of every rank field that a mapping has."""
+    variants = mapping.get("properties", {}).get("rank", {}).get("properties", {})
+    return [(variant, segment) for variant, body in variants.items() for segment in body.get("properties", {})]
+
+
 def main_mapping(
     ranks: Mapping[str, Sequence[str]],
     *,

@@ -13,7 +13,7 @@ from es_ranking.engine.contract import Engine
 from es_ranking.publish.difference import first_places
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.settings import GateSettings
-from es_ranking.schema import rank_field
+from es_ranking.schema import mapped_ranks, rank_field
 from segments.errors import Refused
 
 _FIELDS_A_REQUEST = 100
@@ -192,7 +192,4 @@ GATES: dict[str, Callable[[Gateway], Verdict]] = {
 
 
 def _fields(engine: Engine, index: str) -> list[str]:
-    variants = engine.get_mapping(index)["properties"].get("rank", {}).get("properties", {})
-    return [
-        rank_field(variant, segment) for variant, body in variants.items() for segment in body.get("properties", {})
-    ]
+    return [rank_field(*one) for one in mapped_ranks(engine.get_mapping(index))]
