@@ -139,8 +139,10 @@ def _add_running(work: Path, runs: Sequence[str], needed: Reasons) -> None:
     """Runs at work now, or perhaps at work on another machine, and what they began from."""
     for run in runs:
         attempts = attempts_of(work / run)
-        if attempts and attempts[-1].state in {"running", "unknown"}:
-            needed.setdefault(run, []).append(f"an attempt is {attempts[-1].state} on {attempts[-1].host}")
+        # one that runs may have changed before another that has ended since
+        told = next((one for one in attempts if one.state == "running"), attempts[-1] if attempts else None)
+        if told is not None and told.state in {"running", "unknown"}:
+            needed.setdefault(run, []).append(f"an attempt is {told.state} on {told.host}")
             if is_hour(work / run):
                 for before in HourBase.read(work, run).serving.values():
                     needed.setdefault(before, []).append(f"hour {run} began from it")
