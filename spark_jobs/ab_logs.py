@@ -190,7 +190,7 @@ def _attributed(events: DataFrame, views: DataFrame, window_days: int) -> DataFr
     what = ("kind", "item_id", "ts", "value", "dwell_ms")
     named = events.alias("e").join(views.alias("v"), F.col("e.request_id") == F.col("v.request_id"))
     direct = named.select(*(f"e.{name}" for name in what), *(f"v.{name}" for name in VIEW), "v.at")
-    others = events.join(views.select("request_id"), "request_id", "left_anti")
+    others = events.where(F.col("request_id").isNull())
     view = F.struct(*VIEW, "at").alias("view")
     row = F.struct(*what).alias("event")
     together = views.select("user_id", F.col("at").alias("moment"), F.lit(0).alias("turn"), view).unionByName(
