@@ -17,9 +17,9 @@ from spark_jobs.evaluation.ab.sequential import always_valid, always_valid_p
 from spark_jobs.evaluation.ab.soundness import holm, sample_ratio_p
 from spark_jobs.evaluation.bootstrap import Interval
 from spark_jobs.evaluation.diversity import centrality_ratio, coverage, entropy
+from spark_jobs.models.run_folder import finite
 
 F64 = NDArray[np.float64]
-B8 = NDArray[np.bool_]
 
 UNIT = "units"
 # metric → numerator, denominator (units: one a user, or a view where requests are cut), covariate from before
@@ -105,7 +105,7 @@ def judge(
         "refused": logs.refused,
         "warnings": _warnings(logs, split["sample_ratio"]["p"], crossed, whole.cells.user.size),
     }
-    return {name: _plain(value) for name, value in told.items()}
+    return {name: finite(value) for name, value in told.items()}
 
 
 class _Summed:
@@ -248,12 +248,3 @@ def _warnings(logs: AbLogs, p: float, crossed: int, cells: int) -> list[str]:
 
 def _bounds(interval: Interval) -> dict[str, float]:
     return {"value": interval.value, "low": interval.low, "high": interval.high}
-
-
-def _plain(value: Any) -> Any:
-    """As JSON knows it: what is not a number is null."""
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

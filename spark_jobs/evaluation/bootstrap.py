@@ -58,13 +58,18 @@ class PairedBootstrap:
 
     def interval(self, value: float, samples: F64) -> Interval:
         """Percentile interval of the resampled values; infinite where no resample has one."""
-        good = samples[~np.isnan(samples)]
-        if not good.size or np.isnan(value):
-            return Interval(value, float("nan"), float("nan"))
-        tail = 0.5 * (1.0 - self.level)
-        low, high = np.quantile(good, [tail, 1.0 - tail])
-        return Interval(value, float(low), float(high))
+        return percentiles(value, samples, self.level)
 
     def difference(self, value: float, samples: F64, *, than: tuple[float, F64]) -> Interval:
         """How much higher one metric is than another, resampled together."""
         return self.interval(value - than[0], samples - than[1])
+
+
+def percentiles(value: float, samples: F64, level: float) -> Interval:
+    """Percentile interval of resampled values; NaN where no resample has one."""
+    good = samples[~np.isnan(samples)]
+    if not good.size or np.isnan(value):
+        return Interval(value, float("nan"), float("nan"))
+    tail = 0.5 * (1.0 - level)
+    low, high = np.quantile(good, [tail, 1.0 - tail])
+    return Interval(value, float(low), float(high))

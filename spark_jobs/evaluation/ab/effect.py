@@ -27,7 +27,6 @@ from spark_jobs.evaluation.bootstrap import Interval
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
-B8 = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.evaluation.ab.effect import Cells
-from spark_jobs.evaluation.bootstrap import Interval
+from spark_jobs.evaluation.bootstrap import Interval, percentiles
 
 F64 = NDArray[np.float64]
 BLOCK = 4096
@@ -33,7 +33,7 @@ def resampled(
     for start in range(0, users, BLOCK):
         block = sums[start : start + BLOCK]
         total += generator.poisson(1.0, (draws, block.shape[0])).astype(np.float64) @ block
-    return _interval(_difference(sums.sum(0, keepdims=True))[0], _difference(total), level)
+    return percentiles(float(_difference(sums.sum(0, keepdims=True))[0]), _difference(total), level)
 
 
 def _difference(total: F64) -> F64:
@@ -47,11 +47,3 @@ def _difference(total: F64) -> F64:
     gap = np.where(weight > 0, gap, 0.0)
     whole = weight.sum(1)
     return np.asarray(np.divide((weight * gap).sum(1), whole, out=np.full(whole.shape, np.nan), where=whole > 0))
-
-
-def _interval(value: float, drawn: F64, level: float) -> Interval:
-    good = drawn[~np.isnan(drawn)]
-    if not good.size or np.isnan(value):
-        return Interval(float(value), float("nan"), float("nan"))
-    low, high = np.quantile(good, [0.5 - level / 2, 0.5 + level / 2])
-    return Interval(float(value), float(low), float(high))
