@@ -43,6 +43,7 @@ def test_events_find_their_view(spark: SparkSession, tmp_path: Path) -> None:
         event("ann", "p7", "click", request_id="r1"),
         event("ann", "p2", "purchase", minutes=50, value=2.5), event("ann", "p7", "purchase", minutes=50, value=4.0),
         event("ann", "p7", "purchase", minutes=500, value=1.0),
+        event("ann", "p1", "purchase", minutes=130, value=50.0, request_id="a view of another page"),
         event("bob", "p9", "click", request_id="r3"), event("bob", "p1", "save", request_id="r3"),
         event("bob", "p1", "dwell", request_id="r3", dwell_ms=1500), event("bob", "p1", "impression", request_id="r3"),
         event("bob", "p1", "purchase", minutes=60 * 24 * 8, value=99.0), event("ann", "p1", "purchase", minutes=-1),

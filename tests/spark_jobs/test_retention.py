@@ -137,6 +137,9 @@ def test_what_runs_now_stays_and_what_it_began_from(store: Store) -> None:
     assert NIGHTS[0] in store.going()
     with Recorder(store.work / "20171120T020000", ["score"], "world"):
         assert store.going() == [NIGHTS[1]]
+        with Recorder(store.work / "20171120T020000", ["explore"], "world"):
+            pass
+        assert store.going() == [NIGHTS[1]], "the first one is still at work"
     assert store.going() == [NIGHTS[0], "20171120T010000", "20171120T020000", NIGHTS[1]]
 
 
