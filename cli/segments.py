@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.models_run import night_of, run_options
 from cli.output import emit, output_option, stderr
 from segments.catalogue import Catalogue
 from segments.errors import UsageError
@@ -129,13 +130,9 @@ def plot(work: str, run: str | None, family: str, to: Path | None, output: str) 
 
 
 @group.command(name="fit")
-@click.option("--source", "recipe", required=True, metavar="S", help="complete-journey, world, or a recipe YAML file.")
-@click.option("--run-date", metavar="D", help="The night's date; its UTC midnight is the only clock.")
-@click.option("--as-of", metavar="T", help="The clock as a UTC time, instead of --run-date.")
-@click.option("--warehouse", default="warehouse", show_default=True, help="Root of the tables, any Spark path.")
-@work_option
+@run_options
 @output_option
-def fit(recipe: str, run_date: str | None, as_of: str | None, warehouse: str, work: str, output: str) -> None:
+def fit(output: str, **run: Any) -> None:
     """Cut the users of a run into segments again; the run's events, items and users must have been brought in.
 
     \b
@@ -143,17 +140,67 @@ def fit(recipe: str, run_date: str | None, as_of: str | None, warehouse: str, wo
       es-ranking nightly run --source complete-journey --run-date 2017-11-27 --step ingest
       es-ranking segments fit --source complete-journey --run-date 2017-11-27
     """
-    from spark_jobs.night import Night, parse_clock
     from spark_jobs.nightly import run_night
-    from spark_jobs.recipe import load_recipe
-    from spark_jobs.session import spark_session
 
-    settings, clock = load_recipe(recipe), parse_clock(run_date, as_of)
-    root = warehouse if "://" in warehouse else str(Path(warehouse).resolve())
-    night = Night(spark_session("es-ranking segments"), settings, clock, root, Path(work))
+    night = night_of("segments", **run)
     with stderr.status("fitting segments …"):
         figures = run_night(night, ["fit_segments"])["fit_segments"]
     emit({"run": night.run, **figures}, output)
+
+
+@group.command(name="choose")
+@run_options
+@click.option("--family", default="brand", show_default=True, metavar="F", help="The brand family of the recipe.")
+@click.option("--documents", metavar="D,…", help="brands, products, …; the family's own otherwise.")
+@click.option("--topics", metavar="N,…", default="6,12,20", show_default=True, help="Numbers of topics to try.")
+@click.option("--groups", metavar="N,…", default="4,8,12", show_default=True, help="Numbers of groups to try.")
+@click.option("--held-out-days", default=28, show_default=True, help="Days before the clock that judge.")
+@click.option("--users", default=20_000, show_default=True, help="Of more users than this a sample is looked at.")
+@output_option
+def choose(
+    family: str,
+    documents: str | None,
+    topics: str,
+    groups: str,
+    held_out_days: int,
+    users: int,
+    output: str,
+    **run: Any,
+) -> None:
+    """Try how a brand family could be cut, by what users chose afterwards, and keep the choice with its evidence.
+
+    Nothing is published: the choice is a line for the recipe. Groups that are too small or too large are refused.
+
+    \b
+    Example:
+      es-ranking segments choose --source complete-journey --run-date 2017-11-27
+      es-ranking segments choose --source world --run-date 2026-02-16 --documents brands,products --groups 6,10
+    """
+    from spark_jobs.choose_segments import Candidates, choose_segments
+
+    tried = Candidates.of(
+        {
+            "documents": _listed(documents or ""),
+            "topics": _listed(topics),
+            "groups": _listed(groups),
+            "held_out_days": held_out_days,
+            "users": users,
+        },
+        where="segments choose",
+    )
+    night = night_of("segments", **run)
+    with stderr.status("trying …"):
+        found = choose_segments(night, family, tried)
+    if output == "json":
+        emit(found, output)
+        return
+    marked = [{**row, "chosen": "*" if row == found["chosen"] else ""} for row in found["candidates"]]
+    emit(marked, output, title=f"run {night.run}, the last {held_out_days} days judge {found['users']} users")
+    emit({key: found[key] for key in ("everyone", "helps", "recipe", "picture", "evidence")}, output)
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _folder(work: str, run: str | None) -> Path:

@@ -1,4 +1,4 @@
-"""Users as points, cut into groups that are neither tiny nor nearly everybody, and that keep their numbers.
+"""Users as points, cut into groups that are neither tiny nor nearly everybody.
 
 KMeans alone may end in one group of half the users beside groups of one person. So a group that is too small joins its
 nearest neighbour, and the largest is halved where both halves can stand.
@@ -7,11 +7,9 @@ nearest neighbour, and the largest is halved where both halves can stand.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
@@ -27,14 +25,14 @@ def balanced_groups(mixtures: Floats, settings: BrandSettings, *, start: Floats 
     Args:
         mixtures: one point a user.
         settings: groups aimed at, least users of a group, largest share of a group, seed.
-        start: centres to start from (those of the snapshot before), so that groups stay where they were.
+        start: centres to start from, such as those of the snapshot before, so that groups stay where they were.
 
     Returns:
         A group number of each point, 0, 1, … without holes.
     """
     users = len(mixtures)
-    wanted = max(1, min(settings.groups, users // settings.min_users))
-    numbers = _kmeans(mixtures, wanted, settings.seed, start)
+    wanted = groups_wanted(users, settings)
+    numbers = plain_groups(mixtures, wanted, settings.seed, start=start)
     for _ in range(4 * settings.groups):
         numbers = _joined(mixtures, numbers, settings.min_users)
         sizes = np.bincount(numbers)
@@ -58,7 +56,20 @@ def balanced_groups(mixtures: Floats, settings: BrandSettings, *, start: Floats 
     return _numbered(_joined(mixtures, numbers, settings.min_users))
 
 
-def _kmeans(mixtures: Floats, groups: int, seed: int, start: Floats | None = None) -> Numbers:
+def groups_wanted(users: int, settings: BrandSettings) -> int:
+    """How many groups to aim at: few users make few groups."""
+    return max(1, min(settings.groups, users // settings.min_users))
+
+
+def plain_groups(mixtures: Floats, groups: int, seed: int, *, start: Floats | None = None) -> Numbers:
+    """KMeans as it is: numbers 0, 1, … of at most so many groups, however small or large.
+
+    Args:
+        mixtures: one point a user.
+        groups: at most so many.
+        seed: of the first centres.
+        start: centres to start from instead, if they are as many as the groups.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct users than groups: empty ones drop out
         groups = min(groups, len(mixtures))
@@ -76,7 +87,7 @@ def _halved(mixtures: Floats, settings: BrandSettings) -> NDArray[np.bool_] | No
     """
     if len(mixtures) < 2 * settings.min_users:
         return None
-    numbers = _kmeans(mixtures, 2, settings.seed)
+    numbers = plain_groups(mixtures, 2, settings.seed)
     sizes = np.bincount(numbers, minlength=2)
     if sizes.min() >= max(settings.min_users, len(mixtures) // 5):
         return np.asarray(numbers == int(sizes.argmin()))
@@ -124,22 +135,3 @@ def centres_of(mixtures: Floats, numbers: Numbers) -> Floats:
 def _numbered(numbers: Numbers) -> Numbers:
     """The same groups, numbered 0, 1, … without holes."""
     return np.unique(numbers, return_inverse=True)[1].astype(np.int64)
-
-
-def stable_numbers(people: Sequence[str], numbers: Numbers, before: Mapping[str, int]) -> Numbers:
-    """Groups renumbered to those of the snapshot before that they share most users with (Hungarian method, Kuhn 1955).
-
-    A group that shares nobody with any free number gets one that was never used.
-    """
-    if not before or not len(numbers):
-        return numbers
-    taken = max(before.values()) + 1
-    shared = np.zeros((int(numbers.max()) + 1, taken))
-    for user, number in zip(people, numbers.tolist(), strict=True):
-        if user in before:
-            shared[number, before[user]] += 1
-    rows, columns = linear_sum_assignment(shared, maximize=True)
-    renamed = dict(zip(rows.tolist(), columns.tolist(), strict=True))
-    fresh = iter(range(taken, taken + len(shared)))
-    final = [renamed[n] if n in renamed and shared[n, renamed[n]] > 0 else next(fresh) for n in range(len(shared))]
-    return np.asarray(final, dtype=np.int64)[numbers]

@@ -26,16 +26,17 @@ def item_columns(schema: FieldSchema, settings: FeatureSettings) -> dict[str, Co
     found: dict[str, Column] = {}
     for field in schema.of_role("item"):
         if field.kind == "categorical":
-            found[field.name] = _path(_named(field, settings.item_fields)).cast("string")
+            found[field.name] = item_path(_named(field, settings.item_fields)).cast("string")
         elif field.kind == "numeric" and field.name in settings.numeric_fields:
-            found[field.name] = _path(settings.numeric_fields[field.name]).cast("double")
+            found[field.name] = item_path(settings.numeric_fields[field.name]).cast("double")
     return found
 
 
 def context_columns(schema: FieldSchema, settings: FeatureSettings) -> dict[str, Column]:
     """Context fields, as columns over the events table."""
     return {
-        field.name: _path(_named(field, settings.context_fields)).cast("string") for field in schema.of_role("context")
+        field.name: item_path(_named(field, settings.context_fields)).cast("string")
+        for field in schema.of_role("context")
     }
 
 
@@ -73,7 +74,7 @@ def level_column(level: str, settings: FeatureSettings) -> Column:
     """
     if level not in settings.item_fields:
         raise UsageError.unknown("level", level, settings.item_fields, where="features.levels")
-    return _path(settings.item_fields[level]).cast("string")
+    return item_path(settings.item_fields[level]).cast("string")
 
 
 def vector_fields(schema: FieldSchema) -> list[Field]:
@@ -94,7 +95,7 @@ def _named(field: Field, sources: Mapping[str, str]) -> str:
     return sources[field.name]
 
 
-def _path(source: str) -> Column:
+def item_path(source: str) -> Column:
     """`column`, `category.N` (a level of the path), or `map.KEY`."""
     column, _, key = source.partition(".")
     if not key:

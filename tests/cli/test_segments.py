@@ -118,6 +118,10 @@ def test_mistakes_are_wrong_usage_and_name_what_is_known(work: Path, capsys: pyt
         (("show", "--work", work / "nothing"), "segments fit"),
         (("of", "u1", "--work", work / "nothing"), "segments fit"),
         (("fit", "--source", "world"), "--run-date"),
+        (("choose", "--source", "world"), "--run-date"),
+        (("choose", "--source", "world", "--run-date", "2026-02-16", "--topics", "six"), "topics"),
+        (("choose", "--source", "world", "--run-date", "2026-02-16", "--groups", "1"), "groups"),
+        (("choose", "--source", "world", "--run-date", "2026-02-16", "--groups", ","), "groups"),
     ):
         code, message = failed(capsys, *arguments)
         assert code == 2

@@ -108,6 +108,33 @@ def test_an_old_snapshot_knows_nothing_that_came_later(spark: SparkSession, nigh
     assert snapshot(past, AS_OF) != snapshot(night, AS_OF), "the later clicks were worth something"
 
 
+def test_groups_are_called_as_they_were_last_night(spark: SparkSession, night: Night, tmp_path: Path) -> None:
+    """Last night's two groups are made to have each other's names, and one user to have been elsewhere."""
+    earlier = Night(spark, Recipe.of(RECIPE), AS_OF - timedelta(hours=12), str(tmp_path / "tables"), tmp_path / "work")
+    served = night.warehouse.read("user_segments", night.run).where(F.col("valid_from") == F.lit(AS_OF))
+    held = sorted({name for (_, family), name in snapshot(night, AS_OF).items() if family == "maker"})
+    other = {held[0]: held[1], held[1]: held[0]}
+    renamed = F.coalesce(F.create_map(*(F.lit(name) for pair in other.items() for name in pair))[F.col("segment")],
+                         F.col("segment"))  # fmt: skip
+    mover = min(user for (user, family), name in snapshot(night, AS_OF).items() if name == held[0])
+    before = served.withColumn("segment", F.when(F.col("user_id") == mover, held[0]).otherwise(renamed))
+    before = before.where("family = 'maker'").withColumn("valid_from", F.lit(earlier.as_of))
+    earlier.warehouse.write(before, "user_segments", earlier.run)
+    tonight = fitted(spark, tmp_path, AS_OF)
+    assert tonight.warehouse.runs("user_segments") == [earlier.run, tonight.run]
+    was, now = snapshot(night, AS_OF), snapshot(tonight, AS_OF)
+    for key, name in now.items():
+        assert name == (other.get(was[key], was[key]) if key[1] == "maker" else was[key])
+    for date in {row["valid_from"] for row in night.warehouse.read("user_segments", night.run).collect()}:
+        old, new = snapshot(night, date.replace(tzinfo=UTC)), snapshot(tonight, date.replace(tzinfo=UTC))
+        assert {key: other.get(name, name) for key, name in old.items()} == new, "one name means one group at all dates"
+
+
+def test_the_report_counts_who_moved() -> None:
+    before, now = {"a": "b_00", "b": "b_00", "c": "b_01"}, {"a": "b_00", "b": "b_01", "d": "b_01"}
+    assert fit_segments.moves(before, now) == {"stayed": 1, "moved": 1, "came": 1, "left": 1}
+
+
 def test_without_users_or_events_the_step_refuses(spark: SparkSession, night: Night, tmp_path: Path) -> None:
     empty = Night(spark, Recipe.of(RECIPE), AS_OF, str(tmp_path / "tables"), tmp_path / "work")
     users = night.warehouse.read("users", night.run)
