@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
+# Two processes, each with servers of its own (tests/conftest.py says who gets which tests), in the order of the folders.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 export TZ := UTC
 
@@ -16,10 +18,10 @@ demo: $(READY)  ## Set everything up and run the whole main job on the real inpu
 	@$(BIN)/es-ranking demo
 
 test: $(READY)  ## Set everything up and run the whole test suite, linters and type checks included
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-engines: $(READY)  ## The tests of the search side, on Elasticsearch 8.16.1 and OpenSearch 3.8.0 instead
-	@$(BIN)/python -m pytest -m engines tests/es_ranking
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m engines tests/es_ranking
 
 lint: $(READY)  ## Format and lint
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -10,10 +10,11 @@ import os
 import uuid
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from es_ranking.engine.connect import connect
 from es_ranking.engine.contract import Engine
@@ -39,6 +40,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+class _ByServers(LoadFileScheduling):
+    """In one process what shares servers or a night: a file, all whole nights, all tests of another engine."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        engine = next((release.id for release in RELEASES[1:] if release.id in nodeid), None)
+        file: str = super()._split_scope(nodeid)
+        return engine or ("tests/integration" if file.startswith("tests/integration/") else file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """How `-n` deals the tests out."""
+    return _ByServers(config, log)
 
 
 # Whatever is tested on an engine is tested on all of them, by the same functions: `make test` takes the first one.

@@ -1,6 +1,6 @@
 """Streams documents into a generation that is being written: batches, retries of what may be retried, a ledger.
 
-While the engine takes one batch the next is made: two are held at a time.
+While the engine takes two batches the next is made: the engine never waits for us, and three are held at a time.
 
 Every document has its id, so writing it twice is writing it once: a batch whose answer was lost, a retried Spark task
 and a whole re-run all end in the same index.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,8 @@ from segments.errors import Refused
 # The engine had no room, or its shard was just not there: the same document may be taken a moment later.
 _RETRYABLE = frozenset({429, 502, 503, 504})
 _LEDGER_ROWS = 100
+# Requests under way at once: with one the engine idles while its answer travels and the next request is sent.
+_UNDER_WAY = 2
 
 Documents = Iterable[tuple[str, Mapping[str, Any]]]
 
@@ -72,10 +75,11 @@ def write_documents(
     settings: PublishSettings,
     sleep: Callable[[float], None] = time.sleep,
 ) -> WriteReport:
-    """Writes (id, document) pairs in batches; memory holds two: one is made while the one before is sent.
+    """Writes (id, document) pairs in batches; memory holds three: one is made while two are on their way.
 
     Args:
         target: the private alias of a generation being written: never an index name, see `generation`.
+        documents: of different ids: two with the same id may arrive in either order.
 
     Raises:
         Refused: the generation was swept away by a newer publish.
@@ -83,14 +87,14 @@ def write_documents(
     """
     report = WriteReport()
     began = time.perf_counter()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulk") as sender:
-        sent: Future[None] | None = None
+    with ThreadPoolExecutor(max_workers=_UNDER_WAY, thread_name_prefix="bulk") as sender:
+        sent: deque[Future[WriteReport]] = deque()
         for batch in _batches(target, documents, settings):
-            if sent is not None:
-                sent.result()
-            sent = sender.submit(_write_batch, engine, batch, report, settings, sleep)
-        if sent is not None:
-            sent.result()
+            if len(sent) == _UNDER_WAY:
+                report = report.add(sent.popleft().result())
+            sent.append(sender.submit(_write_batch, engine, batch, settings, sleep))
+        for last in sent:
+            report = report.add(last.result())
     report.seconds = time.perf_counter() - began
     return report
 
@@ -120,15 +124,14 @@ def _encoded(document: Mapping[str, Any]) -> bytes:
 def _write_batch(
     engine: Engine,
     batch: list[BulkAction],
-    report: WriteReport,
     settings: PublishSettings,
     sleep: Callable[[float], None],
-) -> None:
-    tries = 0
+) -> WriteReport:
+    report, tries = WriteReport(), 0
     while batch:
         batch, trouble = _send(engine, batch, report)
         if not batch:
-            return
+            break
         if tries >= settings.max_retries:
             if isinstance(trouble, EngineUnreachable):
                 raise trouble
@@ -141,6 +144,7 @@ def _write_batch(
         report.retried += len(batch)
         sleep(min(settings.max_backoff_seconds, settings.backoff_seconds * 2**tries))
         tries += 1
+    return report
 
 
 def _send(

@@ -13,7 +13,7 @@ import hmac
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -61,7 +61,7 @@ class Cursor:
 
     def seal(self, key: bytes | None = None) -> str:
         """The opaque text a caller hands back."""
-        payload = json.dumps([VERSION, *asdict(self).values()], separators=(",", ":"), ensure_ascii=False).encode()
+        payload = json.dumps([VERSION, *vars(self).values()], separators=(",", ":"), ensure_ascii=False).encode()
         return f"{_encoded(payload)}.{_encoded(_signature(payload, key))}"
 
     @classmethod
