@@ -134,11 +134,15 @@ _given: list[Arena] = []
 
 def _enter(arena: Arena) -> None:
     _given.append(arena)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    leave_with_parent()
 
 
-def _leave_with_parent() -> None:
+def leave_with_parent() -> None:
     """A parent that was killed cannot say goodbye: without this its processes would wait for work for ever."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

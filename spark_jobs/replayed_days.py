@@ -13,7 +13,7 @@ from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Examples, examples_of
 from spark_jobs.sources.world_day import US_A_DAY, category_name, day_of_users, user_id
 from spark_jobs.sources.world_settings import WorldSettings
-from spark_jobs.sources.world_truth import GRADES, Truth
+from spark_jobs.sources.world_truth import GRADES, Shelf, Truth
 from spark_jobs.vectors.files import lists
 
 Doubles = NDArray[np.float64]
@@ -60,7 +60,7 @@ class Days:
     def items(self) -> pa.Table:
         """One row a product, as the grid reads it."""
         shelf = self.truth.products
-        columns = self._item_columns(np.arange(len(shelf.ids)))
+        columns = item_columns(shelf, np.arange(len(shelf.ids)))
         return pa.table({**columns, "item_vector": lists(self.truth.vectors(shelf, "product"))})
 
     def segments(self) -> list[dict[str, str]]:
@@ -107,7 +107,7 @@ class Days:
                 "request_id": shown["request_id"],
                 "request_at": shown["request_us"].cast(pa.timestamp("us")),
                 "user_id": shown["user_id"],
-                **self._item_columns(item),
+                **item_columns(truth.products, item),
                 "label": label,
                 "sampling_rate": np.ones(len(label)),
                 "demographic": pa.array(demographic, pa.string()),
@@ -116,16 +116,17 @@ class Days:
             }
         )
 
-    def _item_columns(self, item: NDArray[np.int64]) -> dict[str, pa.Array]:
-        shelf = self.truth.products
-        names = {
-            "item_id": [shelf.ids[n] for n in item.tolist()],
-            "item": [shelf.ids[n] for n in item.tolist()],
-            "brand_name": [f"brand {n:02d}" for n in shelf.brand[item].tolist()],
-            "category": [category_name(n) for n in shelf.category[item].tolist()],
-            "price_tier": [str(n) for n in shelf.tier[item].tolist()],
-        }
-        return {name: pa.array(values, pa.string()) for name, values in names.items()}
+
+def item_columns(shelf: Shelf, item: NDArray[np.int64]) -> dict[str, pa.Array]:
+    """The item columns of `examples` and `item_features`, one row for each number of an item."""
+    names = {
+        "item_id": [shelf.ids[n] for n in item.tolist()],
+        "item": [shelf.ids[n] for n in item.tolist()],
+        "brand_name": [f"brand {n:02d}" for n in shelf.brand[item].tolist()],
+        "category": [category_name(n) for n in shelf.category[item].tolist()],
+        "price_tier": [str(n) for n in shelf.tier[item].tolist()],
+    }
+    return {name: pa.array(values, pa.string()) for name, values in names.items()}
 
 
 def _numbers(values: Sequence[str], known: Sequence[str]) -> NDArray[np.int64]:

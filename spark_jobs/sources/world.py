@@ -67,10 +67,7 @@ class World:
         pieces = max(0, last - first) * groups
         tasks = spark.range(first * groups, first * groups + pieces, 1, self.settings.partitions or None)
         rows = tasks.mapInArrow(_generator(self.settings, groups), EVENTS)
-        ts, request_at = (F.timestamp_micros(name) for name in ("us", "request_us"))
-        frame = rows.withColumns({"ts": ts, "request_at": request_at, "sampling_rate": F.lit(1.0)})
-        frame = frame.withColumn("context", F.create_map(F.lit("category"), F.col("list")))
-        return frame.select(*schema_of("events").fieldNames()).where(F.col("ts") < moment(until))
+        return as_events(rows).where(F.col("ts") < moment(until))
 
     def _items(self, spark: SparkSession, until: datetime) -> DataFrame:
         truth = Truth(self.settings)
@@ -110,6 +107,14 @@ class World:
                 }
                 rows.append((user_id(n), {**traits, "points": str(points[n])}, registered))
         return spark.createDataFrame(rows, schema_of("users"))
+
+
+def as_events(rows: DataFrame) -> DataFrame:
+    """The contract's columns of `EVENTS` rows."""
+    ts, request_at = (F.timestamp_micros(name) for name in ("us", "request_us"))
+    frame = rows.withColumns({"ts": ts, "request_at": request_at, "sampling_rate": F.lit(1.0)})
+    frame = frame.withColumn("context", F.create_map(F.lit("category"), F.col("list")))
+    return frame.select(*schema_of("events").fieldNames())
 
 
 def _generator(settings: WorldSettings, groups: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

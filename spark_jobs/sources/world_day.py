@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from spark_jobs.sources.world_truth import Floats, Ints, Shelf, Truth
 US_A_DAY = 86_400_000_000
 # Probability of each act after the click on an honest item, and seconds after the click.
 ACTS = {"save": (0.10, 20), "like": (0.15, 25), "cart": (0.20, 40), "purchase": (0.08, 300), "follow": (0.02, 30)}
+HIDES = (0.15, 15)
 SEARCHES = 0.3
 
 # Microseconds since 1970 instead of timestamps, for arithmetic; `world.py` casts them.
@@ -33,112 +35,187 @@ def category_name(number: int) -> str:
 
 def day_of_users(truth: Truth, day: int, users: range) -> pa.Table:
     """All events of some users on one day (columns of `EVENTS`), the same whatever the other users do."""
-    s = truth.settings
-    slots = max(1, int(np.ceil(2 * s.requests_per_user_day)))
-    user = np.repeat(np.arange(users.start, users.stop), slots)
-    # The key of a request: nothing else in the world has it, and every later draw hangs on it.
-    key = (day * s.users + user) * slots + np.tile(np.arange(slots), len(users))
-    made = truth.draw("request", key) < s.requests_per_user_day / slots
-    user, key = user[made], key[made]
-    begins = day * US_A_DAY + (truth.draw("time", key) * (US_A_DAY - 3_600_000_000)).astype(np.int64)
-    category = (truth.draw("request category", key) * s.categories).astype(np.int64)
-    parts = []
-    for number in range(s.categories):
-        rows = np.flatnonzero(category == number)
-        on_sale = np.flatnonzero(truth.products.shown_on(day) & (truth.products.category == number))
-        parts.append(_page(truth, "product", rows, on_sale, size=s.page, key=key))
-    running = np.flatnonzero(truth.banners.shown_on(day))
-    banners = _page(truth, "banner", np.arange(len(key)), running, size=s.banner_slots, key=key)
-    products = tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
-    requests = _Requests(truth, day, user, key, begins, category)
-    return pa.concat_tables([*requests.events("product", *products), *requests.events("banner", *banners)])
+    requests = Requests.of(truth, day, users)
+    products, banners = requests.usual_page(), requests.usual_banners()
+    return pa.concat_tables(
+        [
+            *requests.events("product", products, requests.reactions("product", products)),
+            *requests.events("banner", banners, requests.reactions("banner", banners)),
+        ]
+    )
 
 
-def _page(truth: Truth, kind: str, rows: Ints, items: Ints, *, size: int, key: Ints) -> tuple[Ints, Ints, Ints]:
-    """(request row, item, position) of what is shown: better items more often and higher, but all of them sometimes."""
-    shelf = truth.products if kind == "product" else truth.banners
-    size = min(size, len(items))
-    if size == 0 or len(rows) == 0:
-        return (np.empty(0, dtype=np.int64),) * 3
-    # Gumbel noise on log quality: a draw without replacement, in order (Plackett and Luce).
-    noise = -np.log(-np.log(truth.pair_draw(f"page of {kind}s", key[rows][:, None], items[None, :])))
-    order = np.argsort(-(np.log(shelf.quality[items]) + noise), axis=1, kind="stable")[:, :size]
-    return np.repeat(rows, size), items[order].ravel(), np.tile(np.arange(1, size + 1), len(rows))
+@dataclass(frozen=True)
+class Shown:
+    """The places that requests showed, one row each.
+
+    Attributes:
+        row: whose request, as a row of the requests.
+        item: its number.
+        position: from 1.
+    """
+
+    row: Ints
+    item: Ints
+    position: Ints
 
 
-class _Requests:
-    """The requests of a day, and the events that follow from what they showed."""
+@dataclass(frozen=True)
+class Reactions:
+    """What followed, as rows of what was shown.
 
-    def __init__(self, truth: Truth, day: int, user: Ints, key: Ints, begins: Ints, category: Ints) -> None:
-        self.truth, self.day, self.user, self.key, self.begins = truth, day, user, key, begins
-        names = [category_name(number) for number in range(truth.settings.categories)]
-        searched = truth.draw("search", key) < SEARCHES
-        self.category = np.array(names, dtype=object)[category]
-        self.term = self.category.copy()
-        self.term[~searched] = None
-        self.epoch_us = int(np.datetime64(truth.settings.start, "us").astype(np.int64))
+    Attributes:
+        clicked: the clicks.
+        dwell: how long each of them lasted, milliseconds; None where nobody measures it (banners).
+        acts: what else was done, after which clicks: save, like, cart, purchase, follow, hide.
+    """
 
-    def events(self, kind: str, row: Ints, item: Ints, position: Ints) -> list[pa.Table]:
-        """Impressions, clicks and what follows them, one table each."""
-        truth, shelf = self.truth, self.truth.products if kind == "product" else self.truth.banners
-        chance = truth.click_probability(self.user[row], shelf, item, day=self.day) * truth.position_bias(position)
-        clicked = truth.pair_draw(f"{kind} click", self.key[row], item) < chance
-        tables = [self._table(kind, "impression", shelf, row=row, item=item, position=position, after=0)]
-        row, item, position = row[clicked], item[clicked], position[clicked]
-        pick: dict[str, Any] = {"row": row, "item": item, "position": position}
-        tables.append(self._table(kind, "click", shelf, **pick, after=5))
-        lure = shelf.lure[item]
+    clicked: Ints
+    dwell: Ints | None = None
+    acts: dict[str, Ints] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Requests:
+    """The requests of some users on one day.
+
+    Attributes:
+        truth: of the world.
+        day: counted from its first.
+        user: who asks.
+        key: a number that nothing else in the world has; every later draw hangs on it.
+        begins: microseconds after the world's beginning.
+        category: the list that is asked for.
+    """
+
+    truth: Truth
+    day: int
+    user: Ints
+    key: Ints
+    begins: Ints
+    category: Ints
+
+    @classmethod
+    def of(cls, truth: Truth, day: int, users: range) -> Requests:
+        """Who asks for what, and when."""
+        s = truth.settings
+        slots = max(1, int(np.ceil(2 * s.requests_per_user_day)))
+        user = np.repeat(np.arange(users.start, users.stop), slots)
+        key = (day * s.users + user) * slots + np.tile(np.arange(slots), len(users))
+        made = truth.draw("request", key) < s.requests_per_user_day / slots
+        user, key = user[made], key[made]
+        begins = day * US_A_DAY + (truth.draw("time", key) * (US_A_DAY - 3_600_000_000)).astype(np.int64)
+        category = (truth.draw("request category", key) * s.categories).astype(np.int64)
+        return cls(truth, day, user, key, begins, category)
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+    @property
+    def epoch_us(self) -> Ints:
+        """When each begins: microseconds since 1970."""
+        return self.begins + int(np.datetime64(self.truth.settings.start, "us").astype(np.int64))
+
+    def ids(self, kind: str) -> NDArray[Any]:
+        """The request ids that events of a kind of item bear."""
+        return np.array([f"r{number:x}{kind[0]}" for number in self.key.tolist()], dtype=object)
+
+    def usual_page(self) -> Shown:
+        """The products that the world's own shop shows: better ones more often and higher, but all sometimes."""
+        parts = []
+        for number in range(self.truth.settings.categories):
+            rows = np.flatnonzero(self.category == number)
+            shelf = self.truth.products
+            on_sale = np.flatnonzero(shelf.shown_on(self.day) & (shelf.category == number))
+            parts.append(self._page("product", rows, on_sale, size=self.truth.settings.page))
+        return Shown(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+    def usual_banners(self) -> Shown:
+        """The banners that the world's own shop shows, drawn in the same way."""
+        running = np.flatnonzero(self.truth.banners.shown_on(self.day))
+        return Shown(*self._page("banner", np.arange(len(self)), running, size=self.truth.settings.banner_slots))
+
+    def _page(self, kind: str, rows: Ints, items: Ints, *, size: int) -> tuple[Ints, Ints, Ints]:
+        shelf = self._shelf(kind)
+        size = min(size, len(items))
+        if size == 0 or len(rows) == 0:
+            return (np.empty(0, dtype=np.int64),) * 3
+        # Gumbel noise on log quality: a draw without replacement, in order (Plackett and Luce).
+        noise = -np.log(-np.log(self.truth.pair_draw(f"page of {kind}s", self.key[rows][:, None], items[None, :])))
+        order = np.argsort(-(np.log(shelf.quality[items]) + noise), axis=1, kind="stable")[:, :size]
+        return np.repeat(rows, size), items[order].ravel(), np.tile(np.arange(1, size + 1), len(rows))
+
+    def reactions(self, kind: str, shown: Shown, *, eagerness: Floats | float = 1.0) -> Reactions:
+        """Who clicks what, and what follows.
+
+        Args:
+            kind: of item.
+            shown: the places.
+            eagerness: (n,) what the truth's click probability is multiplied by besides the position: tired users.
+        """
+        truth, shelf = self.truth, self._shelf(kind)
+        key, item = self.key[shown.row], shown.item
+        chance = truth.click_probability(self.user[shown.row], shelf, item, day=self.day) * eagerness
+        clicked = np.flatnonzero(
+            truth.pair_draw(f"{kind} click", key, item) < chance * truth.position_bias(shown.position)
+        )
         if kind == "banner":
-            return tables
-        u = truth.pair_draw("dwell", self.key[row], item)
+            return Reactions(clicked)
+        key, item = key[clicked], item[clicked]
+        lure = shelf.lure[item]
         # Honest visits last around 20 seconds, those of a lure around one and a half.
+        u = truth.pair_draw("dwell", key, item)
         dwell = np.where(lure, 1_500, 20_000) * (-np.log(u)) ** 0.7
-        tables.append(self._table(kind, "dwell", shelf, **pick, after=10, dwell=dwell))
-        for act, (probability, after) in ACTS.items():
-            done = (truth.pair_draw(act, self.key[row], item) < probability) & ~lure
-            some = {name: column[done] for name, column in pick.items()}
-            tables.append(self._table(kind, act, shelf, **some, after=after))
-        hidden = (truth.pair_draw("hide", self.key[row], item) < 0.15) & lure
-        some = {name: column[hidden] for name, column in pick.items()}
-        tables.append(self._table(kind, "hide", shelf, **some, after=15))
-        return tables
+        acts = {
+            act: clicked[(truth.pair_draw(act, key, item) < probability) & ~lure]
+            for act, (probability, _) in ACTS.items()
+        }
+        acts["hide"] = clicked[(truth.pair_draw("hide", key, item) < HIDES[0]) & lure]
+        return Reactions(clicked, dwell.astype(np.int64), acts)
 
-    def _table(
-        self,
-        kind: str,
-        act: str,
-        shelf: Shelf,
-        *,
-        row: Ints,
-        item: Ints,
-        position: Ints,
-        after: int,
-        dwell: Floats | None = None,
-    ) -> pa.Table:
-        letter = kind[0]
-        requests = [f"r{number:x}{letter}" for number in self.key.tolist()]
+    def events(self, kind: str, shown: Shown, reactions: Reactions) -> list[pa.Table]:
+        """Impressions, clicks and what follows them, one table each (columns of `EVENTS`)."""
+        everything = np.arange(len(shown.row))
+        tables = [
+            self._table(kind, "impression", shown, everything, after=0),
+            self._table(kind, "click", shown, reactions.clicked, after=5),
+        ]
+        if reactions.dwell is not None:
+            tables.append(self._table(kind, "dwell", shown, reactions.clicked, after=10, dwell=reactions.dwell))
+        after = {act: seconds for act, (_, seconds) in {**ACTS, "hide": HIDES}.items()}
+        return [*tables, *(self._table(kind, act, shown, at, after=after[act]) for act, at in reactions.acts.items())]
+
+    def _shelf(self, kind: str) -> Shelf:
+        return self.truth.products if kind == "product" else self.truth.banners
+
+    def _table(self, kind: str, act: str, shown: Shown, at: Ints, *, after: int, dwell: Ints | None = None) -> pa.Table:
+        shelf, truth = self._shelf(kind), self.truth
+        row, item, position = shown.row[at], shown.item[at], shown.position[at]
         item_ids: NDArray[Any] = np.array(shelf.ids, dtype=object)[item]
-        request_ids: NDArray[Any] = np.array(requests, dtype=object)[row]
+        request_ids = self.ids(kind)[row]
         n = len(row)
         users = np.array([user_id(number) for number in self.user.tolist()], dtype=object)
-        begins = self.begins + self.epoch_us
+        names = [category_name(number) for number in range(truth.settings.categories)]
+        category = np.array(names, dtype=object)[self.category]
+        term = category.copy()
+        term[truth.draw("search", self.key) >= SEARCHES] = None
         return pa.table(
             {
                 "event_id": pa.array(
                     [f"{r}-{i}-{act}" for r, i in zip(request_ids, item_ids, strict=True)], pa.string()
                 ),
-                "us": pa.array(begins[row] + after * 1_000_000, pa.int64()),
+                "us": pa.array(self.epoch_us[row] + after * 1_000_000, pa.int64()),
                 "user_id": pa.array(users[row], pa.string()),
                 "item_id": pa.array(item_ids, pa.string()),
                 "item_kind": pa.array([kind] * n, pa.string()),
                 "kind": pa.array([act] * n, pa.string()),
                 "surface": pa.array(["category" if kind == "product" else "banner-slot"] * n, pa.string()),
                 "request_id": pa.array(request_ids, pa.string()),
-                "request_us": pa.array(begins[row], pa.int64()),
+                "request_us": pa.array(self.epoch_us[row], pa.int64()),
                 "position": pa.array(position, pa.int32()),
-                "search_term": pa.array(self.term[row], pa.string()),
+                "search_term": pa.array(term[row], pa.string()),
                 "value": pa.array(shelf.price[item] if act == "purchase" else [None] * n, pa.float64()),
-                "dwell_ms": pa.array([None] * n if dwell is None else dwell.astype(np.int64), pa.int64()),
-                "list": pa.array(self.category[row], pa.string()),
+                "dwell_ms": pa.array([None] * n if dwell is None else dwell, pa.int64()),
+                "list": pa.array(category[row], pa.string()),
             }
         )

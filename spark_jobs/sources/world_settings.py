@@ -35,6 +35,9 @@ class WorldSettings(Settings):
     personal_taste: float = Setting(default=1.5, ge=1, description="click multiplier of a user for two own brands")
     grade_taste: float = Setting(default=1.3, ge=1, description="click multiplier of a grade for its third of prices")
     drift_days: int = Setting(default=0, ge=0, description="tastes move on to the next brand so often; 0: never")
+    drift_at_once: bool = Setting(
+        default=True, description="all brands move on the same day; false: one after another, spread over drift_days"
+    )
     lure_share: float = Setting(default=0.02, ge=0, lt=0.5, description="products clicked and then left at once")
     lure_click: float = Setting(default=4.0, ge=1, description="click multiplier of a lure")
     new_share: float = Setting(default=0.1, ge=0, le=0.9, description="products that first appear during the days")

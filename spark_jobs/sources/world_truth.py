@@ -94,8 +94,9 @@ class Truth:
         within each.
         """
         segments, brands = len(self.segment_names), self.settings.brands
-        epoch = day // self.settings.drift_days if self.settings.drift_days else 0
-        source = (np.arange(brands) - epoch) % brands
+        every, brand = self.settings.drift_days, np.arange(brands)
+        ahead = 0 if self.settings.drift_at_once else brand * every // brands
+        source = (brand - ((day + ahead) // every if every else 0)) % brands
         u = self.pair_draw("taste", np.arange(segments)[:, None], source[None, :])
         return np.asarray(self.settings.taste ** (2.0 * u - 1.0), dtype=np.float64)
 
