@@ -97,4 +97,4 @@ def _close(pages: Ints, truth: Truth) -> NDArray[np.int64]:
     near = np.zeros(pages.shape, dtype=bool)
     for step in range(1, GAP):
         near[:, step:] |= (brand[:, step:] == brand[:, :-step]) & (brand[:, step:] >= 0)
-    return near.sum(axis=1)
+    return np.asarray(near.sum(axis=1), dtype=np.int64)

@@ -104,8 +104,8 @@ def evidence(log: Places, segment: Ints, explore: ExploreSettings, *, day: int, 
     count = int(segment.max(initial=-1)) + 1
     cell = segment[recent.user] * items + recent.item
     looked_at = recent.position.astype(np.float64) ** -explore.position_decay
-    seen = np.bincount(cell, weights=looked_at, minlength=count * items)
-    clicks = np.bincount(cell[recent.clicked], minlength=count * items).astype(np.float64)
+    seen: Floats = np.asarray(np.bincount(cell, weights=looked_at, minlength=count * items), dtype=np.float64)
+    clicks: Floats = np.bincount(cell[recent.clicked], minlength=count * items).astype(np.float64)
     return seen.reshape(count, items), clicks.reshape(count, items)
 
 

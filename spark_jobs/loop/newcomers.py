@@ -27,13 +27,13 @@ class Newcomers:
         """By age in nights, from the one that first serves it: mean distance from the true place, in list lengths."""
         far = np.sum([np.nansum(by_age[:, 0], axis=1) for by_age in self.seeds], axis=0)
         items = np.sum([np.isfinite(by_age[:, 0]).sum(axis=1) for by_age in self.seeds], axis=0)
-        return (far / np.maximum(items, 1)).tolist()
+        return [float(one) for one in far / np.maximum(items, 1)]
 
     def on_page(self) -> list[float]:
         """By age: of those on whose first page new items belong, the share who have them there."""
         both = np.sum([np.nansum(by_age[:, 2], axis=1) for by_age in self.seeds], axis=0)
         belongs = np.sum([np.nansum(by_age[:, 1], axis=1) for by_age in self.seeds], axis=0)
-        return (both / np.maximum(belongs, 1e-12)).tolist()
+        return [float(one) for one in both / np.maximum(belongs, 1e-12)]
 
     def arrived(self) -> list[float]:
         """A seed: the share of items within a tenth of the list of their true place by their seventh night."""

@@ -147,7 +147,7 @@ class Nights:
         shelf, rule = self.truth.products, self.shelf.lures
         columns = lure_columns(log, rule, shelf.category)
         # Half a day before it is first shown an item stands in the catalogue.
-        age = day - shelf.first_day[items] + 0.5
+        age: Floats = np.asarray(day - shelf.first_day[items] + 0.5, dtype=np.float64)
         lines = self.vectors.lines[items + 1]
         traits = Traits(shelf.category[items], shelf.brand[items], shelf.price[items], age, lines)
         counts = {name: column[items] for name, column in columns.items()}

@@ -105,7 +105,7 @@ def _told(values: Sequence[float]) -> dict[str, float]:
 
 
 def _lift(values: Sequence[float], of: Sequence[float]) -> list[float]:
-    return (np.array(values) / np.array(of) - 1.0).tolist()
+    return [one / other - 1.0 for one, other in zip(values, of, strict=True)]
 
 
 def _reached(run: Run) -> dict[str, dict[str, float]]:

@@ -108,7 +108,7 @@ class Visitors:
         user = today.requests.user[shown.row]
         worth = today.chance[user, shown.item] * self.truth.position_bias(shown.position)
         worth = np.where(self.truth.products.lure[shown.item], 0.0, worth)
-        return np.bincount(shown.row, weights=worth, minlength=len(pages))
+        return np.asarray(np.bincount(shown.row, weights=worth, minlength=len(pages)), dtype=np.float64)
 
 
 def shown_of(pages: Ints) -> Shown:

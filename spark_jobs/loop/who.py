@@ -16,7 +16,7 @@ from spark_jobs.features.brand_clusters import NOBODY, BrandClusters, fit_brand_
 from spark_jobs.loop.log import Places
 from spark_jobs.recipe import Recipe
 from spark_jobs.sources.world_day import user_id
-from spark_jobs.sources.world_truth import AGES, GENDERS, GRADES, Truth
+from spark_jobs.sources.world_truth import AGES, GENDERS, GRADES, Floats, Truth
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ class Snapshots:
         chosen = sum(columns[action].astype(np.int64) for action in family.actions)
         brands = self.truth.settings.brands
         cell = log.user * brands + self.truth.products.brand[log.item]
-        counts = np.bincount(cell, weights=chosen, minlength=len(self.names) * brands)
+        counts: Floats = np.zeros(len(self.names) * brands)
+        np.add.at(counts, cell, chosen)
         there = np.flatnonzero(counts)
         return fit_brand_clusters(
             [self.names[n] for n in (there // brands).tolist()], [f"brand {n:02d}" for n in (there % brands).tolist()],

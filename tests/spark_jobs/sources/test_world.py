@@ -129,6 +129,13 @@ def test_tastes_drift_by_a_brand() -> None:
     assert np.array_equal(still.taste(13), still.taste(0))
 
 
+def test_tastes_may_drift_brand_by_brand() -> None:
+    truth = Truth(SMALL.model_copy(update={"drift_days": 16, "drift_at_once": False}))
+    moved = [int((truth.taste(day) != truth.taste(0)).any(axis=0).sum()) for day in (0, 2, 8, 16)]
+    assert moved == [0, 1, 4, 8]
+    assert np.array_equal(truth.taste(16), np.roll(truth.taste(0), 1, axis=1))
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 13), st.integers(1, 149))
 def test_users_may_be_made_in_pieces(day: int, cut: int) -> None:
