@@ -16,14 +16,17 @@ from cli.output import emit, output_option, stderr
               help="CSV or Parquet: request_id, item, position, probability; of a place they sum to 1.")  # fmt: skip
 @click.option("--context", multiple=True, metavar="COLUMN",
               help="Column of the log that the reward model tells apart, beside segment (repeat).")  # fmt: skip
+@click.option("--embedding", multiple=True, metavar="COLUMN",
+              help="Column of the log that says of what kind an item is, for mips (repeat).")  # fmt: skip
 @click.option("--unsupported", type=click.FloatRange(0, 1), default=0.01, show_default=True,
               help="Most of the policy's probability on items the log never shows there.")  # fmt: skip
 @click.option("--draws", type=click.IntRange(min=100), default=1000, show_default=True, help="Bootstrap resamples.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the resamples.")
 @output_option
 def command(
-    log: Path, policy: Path, context: tuple[str, ...], unsupported: float, draws: int, seed: int, output: str
-) -> None:
+    log: Path, policy: Path, context: tuple[str, ...], embedding: tuple[str, ...], unsupported: float, draws: int,
+    seed: int, output: str,
+) -> None:  # fmt: skip
     """Estimates what POLICY would have earned per request, from a log that another policy served.
 
     A log of one position is judged slot by slot, one of several as lists (sum of the rewards). Intervals are 95 %, from
@@ -37,7 +40,9 @@ def command(
     """
     from spark_jobs.ope import evaluate
 
-    report = evaluate(log, policy, context=context, unsupported=unsupported, draws=draws, seed=seed)
+    report = evaluate(
+        log, policy, context=context, embedding=embedding, unsupported=unsupported, draws=draws, seed=seed
+    )
     if output == "json":
         emit(report, output)
         return

@@ -26,8 +26,8 @@ MOST_CLUSTERS = 1000  # without run and segment, requests are put into this many
 
 
 def evaluate(
-    log: Path, policy: Path, *, context: Sequence[str] = (), unsupported: float = 0.01, draws: int = 1000,
-    seed: int = 0, batch_rows: int = BATCH_ROWS,
+    log: Path, policy: Path, *, context: Sequence[str] = (), embedding: Sequence[str] = (), unsupported: float = 0.01,
+    draws: int = 1000, seed: int = 0, batch_rows: int = BATCH_ROWS,
 ) -> dict[str, Any]:  # fmt: skip
     """Estimates of every estimator that fits the log, with intervals; keys stand in docs/evaluation.md.
 
@@ -35,6 +35,7 @@ def evaluate(
         log: rows of `request_id, item, position, reward, propensity`, with `run` and `segment` where there are any.
         policy: rows of `request_id, item, position, probability`, all places of all requests of the log.
         context: columns of the log that the reward model tells apart, beside `segment`.
+        embedding: columns of the log that say what kind of item was shown, for `mips`, which is left out without them.
         unsupported: largest share of the policy's probability on items that the log never shows in that place; within
             a segment the same share is refused where the mean weight, too, is below 1 (chance alone can leave out an
             item that was possible).
@@ -47,13 +48,13 @@ def evaluate(
         ContractBroken: the files do not hold what they promise.
         Refused: nothing can be concluded: an empty log, no reward, too few clusters, or too little support.
     """
-    logged = read_log(log, context, batch_rows=batch_rows)
+    logged = read_log(log, [*dict.fromkeys([*context, *embedding])], batch_rows=batch_rows)
     if not logged.reward.size:
         raise Refused("the log is empty", where=str(log))
     if not logged.reward.any():
         raise Refused("the log has no reward at all: every estimate would be 0", where=str(log))
     by = [name for name in CLUSTER if name in logged.labels]
-    rounds, unseen = _together(logged, policy, context, batch_rows)
+    rounds, unseen = _together(logged, policy, context, embedding, batch_rows)
     judge = Judge(rounds, _clusters(logged, by), draws=draws, seed=seed)
     weight = judge.mean_weight
     share = unseen["log"] if unseen["log"] > unsupported or weight.high >= 1.0 else unseen["segment"]
@@ -64,8 +65,13 @@ def evaluate(
             hint=f"at most {unsupported:.1%} is concluded from; explore these items first",
         )
     several = logged.places.size > 1
-    names = [name for name, each in ESTIMATORS.items() if (each.lists if several else each.slot)]
+    names = [
+        name
+        for name, each in ESTIMATORS.items()
+        if (each.lists if several else each.slot) and getattr(rounds, each.needs) is not None
+    ]
     found = {name: judge.estimate(name) for name in names}
+    uneven = "replay" in found and bool(np.ptp(logged.propensity) > 0.01)
     return {
         "rows": int(logged.reward.size),
         "requests": rounds.requests,
@@ -85,48 +91,71 @@ def evaluate(
             }
             for name, each in found.items()
         },
-        "warnings": _warnings(weight, by, unseen["segment"] if unseen["segment"] > unsupported else None),
+        "warnings": _warnings(
+            weight, by, unseen["segment"] if unseen["segment"] > unsupported else None, uneven=uneven
+        ),
     }
 
 
-def _together(log: Log, policy: Path, context: Sequence[str], batch_rows: int) -> tuple[Rounds, dict[str, float]]:
+def _together(
+    log: Log, policy: Path, context: Sequence[str], embedding: Sequence[str], batch_rows: int
+) -> tuple[Rounds, dict[str, float]]:
     """The rounds; and the share of the policy's probability on what the log (or segment) never shows in that place."""
-    fold = np.asarray(stir(log.requests, 1) % np.uint64(FOLDS), dtype=np.int64)[log.request]
+    fold = np.asarray(stir(log.requests, 1) % np.uint64(FOLDS), dtype=np.int8)[log.request]
     segments = [name for name in ("segment",) if name in log.labels]
-    segment, cell = log.keys(segments), log.keys([*dict.fromkeys([*segments, *context])])
+    told_apart = [*dict.fromkeys([*segments, *context])]
+    segment = log.keys(segments)
+    told = segment if told_apart == segments else log.keys(told_apart)
 
-    def levels(row: I64, item: U64) -> tuple[I64, I64, I64]:
+    def levels(row: I64 | slice, item: U64) -> tuple[I64, I64, I64]:
         """Keys of the place; the item there; the item there in that context."""
-        shown = stir(item + stir(log.place[row].astype(np.uint64)))
-        return log.place[row], shown.view(np.int64), stir(shown ^ cell[row]).view(np.int64)
+        place = log.place[row]
+        shown = stir(item + stir(place.astype(np.uint64)))
+        return place, shown.view(np.int64), stir(shown ^ told[row]).view(np.int64)
 
-    rows = np.arange(log.item.size)
-    own = levels(rows, log.item)
+    own = levels(slice(None), log.item)
     model = RewardModel(own, fold, log.reward, folds=FOLDS)
+    batches = [slice(begin, begin + batch_rows) for begin in range(0, log.item.size, batch_rows)]
+    predicted = np.concatenate([model.predict((own[0][b], own[1][b], own[2][b]), fold[b]) for b in batches])
     shown = {"log": np.unique(own[1]), "segment": np.unique(stir(own[1].view(np.uint64) + segment).view(np.int64))}
+    del own
     unseen = dict.fromkeys(shown, 0.0)
-    chance, hits, expected, total = (np.zeros(rows.size) for _ in range(4))
+    # Rows alike in place, context and fold are predicted once a batch.
+    alike = log.keys(told_apart) ^ stir((log.place * FOLDS + fold).astype(np.uint64))
+    _, one, alike = np.unique(alike, return_index=True, return_inverse=True)
+    chance, expected, total = (np.zeros(log.item.size) for _ in range(3))
+    hits = np.zeros(log.item.size, dtype=np.int16)
     for some in read_policy(policy, log, batch_rows=batch_rows):
-        keys = levels(some.row, some.item)
+        pairs, pair = np.unique(alike[some.row] * some.items.size + some.code, return_inverse=True)
+        row, item = one[pairs // some.items.size], some.items[pairs % some.items.size]
+        keys = levels(row, item)
         np.add.at(total, some.row, some.probability)
-        np.add.at(expected, some.row, some.probability * model.predict(keys, fold[some.row]))
-        same = log.item[some.row] == some.item
+        np.add.at(expected, some.row, some.probability * model.predict(keys, fold[row])[pair])
+        same = np.flatnonzero(log.item[some.row] == some.items[some.code])
         np.add.at(chance, some.row[same], some.probability[same])
-        np.add.at(hits, some.row[same], 1.0)
-        there = {"log": keys[1], "segment": stir(keys[1].view(np.uint64) + segment[some.row]).view(np.int64)}
+        np.add.at(hits, some.row[same], 1)
+        there = {"log": keys[1], "segment": stir(keys[1].view(np.uint64) + segment[row]).view(np.int64)}
         for name, known in shown.items():
-            unseen[name] += float(some.probability[find(known, there[name]) < 0].sum()) / rows.size
+            unknown = find(known, there[name]) < 0
+            unseen[name] += float(some.probability[unknown[pair]].sum()) / log.item.size
     wrong = np.abs(total - 1.0) > 1e-3
     if wrong.any():
         raise ContractBroken(
-            f"the probabilities of {int(wrong.sum())} of {rows.size} logged places do not sum to 1, "
+            f"the probabilities of {int(wrong.sum())} of {log.item.size} logged places do not sum to 1, "
             f"such as {total[wrong][0]:g}",
             where=str(policy),
             hint="every request of the log needs every place, each item once",
         )
     if hits.max() > 1:
         raise ContractBroken("an item has two rows for one place of a request", where=str(policy))
-    return Rounds(log.request, log.reward, chance / log.propensity, model.predict(own, fold), expected), unseen
+    cell = _cells(log, [*dict.fromkeys([*told_apart, *embedding])]) if embedding else None
+    return Rounds(log.request, log.reward, chance / log.propensity, predicted, expected, chance, cell), unseen
+
+
+def _cells(log: Log, columns: Sequence[str]) -> I64:
+    """(rows,) number of each row's place and labels."""
+    keys = log.keys(columns) ^ stir(log.place.astype(np.uint64))
+    return np.asarray(np.unique(keys, return_inverse=True)[1], dtype=np.int64)
 
 
 def _clusters(log: Log, by: Sequence[str]) -> I64:
@@ -141,8 +170,10 @@ def _clusters(log: Log, by: Sequence[str]) -> I64:
     return np.asarray(np.unique(keys, return_inverse=True)[1], dtype=np.int64)
 
 
-def _warnings(weight: Interval, by: Sequence[str], unseen: float | None) -> list[str]:
+def _warnings(weight: Interval, by: Sequence[str], unseen: float | None, *, uneven: bool) -> list[str]:
     said = []
+    if uneven:
+        said.append("replay takes every item to be shown equally often, which in this log they are not")
     if not by:
         said.append("no columns run and segment: requests count as independent, though those of a segment share a draw")
     if unseen is not None:

@@ -42,7 +42,7 @@ class Log:
         places: (places,) the positions that occur, ascending.
         place: (rows,) number of each row's position.
         item, reward, propensity: (rows,).
-        labels: column → (rows,) hashes, of `run`, `segment` and context columns.
+        labels: column → (rows,) hashes, of `run`, `segment` and further columns.
     """
 
     requests: U64
@@ -64,33 +64,41 @@ class Log:
 
 @dataclass(frozen=True)
 class Chances:
-    """Some rows of a policy: which logged row (request and place) each speaks of, its item and probability."""
+    """Some rows of a policy.
+
+    Attributes:
+        row: (n,) the logged row (request and place) that each speaks of.
+        items: hashes of the items that occur.
+        code: (n,) which of them each row has.
+        probability: (n,).
+    """
 
     row: I64
-    item: U64
+    items: U64
+    code: I64
     probability: F64
 
 
-def read_log(path: Path, context: Sequence[str] = (), *, batch_rows: int = BATCH_ROWS) -> Log:
+def read_log(path: Path, further: Sequence[str] = (), *, batch_rows: int = BATCH_ROWS) -> Log:
     """Reads a log (CSV or Parquet).
 
     Args:
-        path: columns `request_id, item, position, reward, propensity`, and those of `context`; `run` and `segment`
+        path: columns `request_id, item, position, reward, propensity`, and the `further` ones; `run` and `segment`
             where there are any.
-        context: names of context columns to read.
+        further: names of columns to read as labels.
         batch_rows: rows read at once.
 
     Raises:
-        UsageError: the file cannot be read, or a context column is not in it.
+        UsageError: the file cannot be read, or a further column is not in it.
         ContractBroken: the file cannot be parsed, a column or value is missing, a propensity is not in (0, 1], or two
             rows have one place.
     """
-    source = _open(path, (*LOG, *context, *CLUSTER))
+    source = _open(path, (*LOG, *further, *CLUSTER))
     _columns(source, LOG, path)
-    for name in context:
+    for name in further:
         if name not in source.schema.names:
-            raise UsageError.unknown("context column", name, source.schema.names, where=str(path))
-    labels = [*dict.fromkeys([*context, *(name for name in CLUSTER if name in source.schema.names)])]
+            raise UsageError.unknown("column", name, source.schema.names, where=str(path))
+    labels = [*dict.fromkeys([*further, *(name for name in CLUSTER if name in source.schema.names)])]
     numbers: dict[str, list[F64]] = {name: [] for name in LOG if name in NUMBERS}
     hashes: dict[str, list[U64]] = {name: [] for name in ("request_id", "item", *labels)}
     for batch in _batches(source, [*LOG, *labels], path, batch_rows):
@@ -98,24 +106,30 @@ def read_log(path: Path, context: Sequence[str] = (), *, batch_rows: int = BATCH
             values.append(_numbers(batch, name, path))
         for name, keys in hashes.items():
             keys.append(_hashes(batch, name, path))
-    number = {name: np.concatenate([np.empty(0), *values]) for name, values in numbers.items()}
-    hashed = {name: np.concatenate([np.empty(0, np.uint64), *keys]) for name, keys in hashes.items()}
-    propensity = number["propensity"]
-    wrong = ~((propensity > 0) & (propensity <= 1))
+    number = {name: _joined(values, np.float64) for name, values in numbers.items()}
+    hashed = {name: _joined(keys, np.uint64) for name, keys in hashes.items()}
+    wrong = ~((number["propensity"] > 0) & (number["propensity"] <= 1))
     if wrong.any():
         raise ContractBroken(
-            f"{int(wrong.sum())} propensities are not above 0 and at most 1, such as {propensity[wrong][0]:g}",
+            f"{int(wrong.sum())} propensities are not above 0 and at most 1, "
+            f"such as {number['propensity'][wrong][0]:g}",
             where=str(path),
         )
-    requests, request = np.unique(hashed["request_id"], return_inverse=True)
-    places, place = np.unique(number["position"], return_inverse=True)
+    requests, request = np.unique(hashed.pop("request_id"), return_inverse=True)
+    places, place = np.unique(number.pop("position"), return_inverse=True)
     row_key = request * max(places.size, 1) + place
     order = np.argsort(row_key, kind="stable")
-    if (np.diff(row_key[order]) == 0).any():
+    row_key = row_key[order]
+    if (np.diff(row_key) == 0).any():
         raise ContractBroken("two rows of the log have the same request_id and position", where=str(path))
+    request, place = np.divmod(row_key, max(places.size, 1))
+    # One after the other: whole columns are what memory is spent on.
+    for columns in (number, hashed):
+        for name in columns:
+            columns[name] = columns[name][order]
     return Log(
-        requests, request[order], places, place[order], hashed["item"][order], number["reward"][order],
-        propensity[order], {name: hashed[name][order] for name in labels},
+        requests, request, places, place, hashed["item"], number["reward"], number["propensity"],
+        {name: hashed[name] for name in labels},
     )  # fmt: skip
 
 
@@ -129,22 +143,25 @@ def read_policy(path: Path, log: Log, *, batch_rows: int = BATCH_ROWS) -> Iterat
     """
     source = _open(path, POLICY)
     _columns(source, POLICY, path)
-    row_keys = log.request * log.places.size + log.place
+    whole = log.item.size == log.requests.size * log.places.size  # every request has every place: keys are rows
+    row_keys = np.empty(0, dtype=np.int64) if whole else log.request * log.places.size + log.place
     for batch in _batches(source, POLICY, path, batch_rows):
         probability = _numbers(batch, "probability", path)
         wrong = ~((probability >= 0) & (probability <= 1))
         if wrong.any():
             raise ContractBroken(f"a probability is not in 0 … 1: {probability[wrong][0]:g}", where=str(path))
-        request = find(log.requests, _hashes(batch, "request_id", path))
+        known, code = _coded(batch, "request_id", path)
+        request = find(log.requests, known)[code]
         if (request < 0).any():
             name = batch.column("request_id")[int(np.argmax(request < 0))].as_py()
             raise ContractBroken(f"the policy has request {name}, which the log lacks", where=str(path))
         place = find(log.places, _numbers(batch, "position", path))
-        row = np.where(place < 0, -1, find(row_keys, request * log.places.size + place))
+        row = request * log.places.size + place
+        row = np.where(place < 0, -1, row if whole else find(row_keys, row))
         if (row < 0).any():
             name, position = (batch.column(c)[int(np.argmax(row < 0))].as_py() for c in ("request_id", "position"))
             raise ContractBroken(f"request {name} has no position {position:g} in the log", where=str(path))
-        yield Chances(row, _hashes(batch, "item", path), probability)
+        yield Chances(row, *_coded(batch, "item", path), probability)
 
 
 def find(known: NDArray[Any], wanted: NDArray[Any]) -> I64:
@@ -157,7 +174,8 @@ def _open(path: Path, columns: Sequence[str]) -> ds.Dataset:
     types = {name: pa.float64() if name in NUMBERS else pa.string() for name in columns}
     try:
         if path.is_dir() or path.suffix in (".parquet", ".pq"):
-            return ds.dataset(path, format="parquet")
+            streamed = ds.ParquetFragmentScanOptions(use_buffered_stream=True, pre_buffer=False)
+            return ds.dataset(path, format=ds.ParquetFileFormat(default_fragment_scan_options=streamed))
         if path.suffix == ".csv":
             reading = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True)
             return ds.dataset(path, format=ds.CsvFileFormat(convert_options=reading))
@@ -172,7 +190,7 @@ def _batches(source: ds.Dataset, columns: Sequence[str], path: Path, batch_rows:
     try:
         # what is read ahead is memory
         yield from source.to_batches(
-            columns=list(columns), batch_size=batch_rows, batch_readahead=1, fragment_readahead=1
+            columns=list(columns), batch_size=batch_rows, batch_readahead=0, fragment_readahead=0, use_threads=False
         )
     except pa.ArrowInvalid as error:  # further on in a CSV
         raise ContractBroken(" ".join(str(error).split()), where=str(path)) from error
@@ -195,9 +213,23 @@ def _numbers(batch: pa.RecordBatch, name: str, path: Path) -> F64:
     return np.asarray(values, dtype=np.float64)
 
 
-def _hashes(batch: pa.RecordBatch, name: str, path: Path) -> U64:
+def _coded(batch: pa.RecordBatch, name: str, path: Path) -> tuple[U64, I64]:
+    """Hashes of the different values, and which of them each row has."""
     column = batch.column(name)
     if column.null_count:
         raise ContractBroken(f"{name} is missing in {column.null_count} rows", where=str(path))
-    coded = pc.cast(column, pa.string()).dictionary_encode()
-    return np.asarray(hash_strings(coded.dictionary.to_pylist())[coded.indices.to_numpy()], dtype=np.uint64)
+    coded = column.dictionary_encode()
+    values = pc.cast(coded.dictionary, pa.string()).to_pylist()
+    return hash_strings(values), coded.indices.to_numpy().astype(np.int64)
+
+
+def _hashes(batch: pa.RecordBatch, name: str, path: Path) -> U64:
+    known, code = _coded(batch, name, path)
+    return np.asarray(known[code], dtype=np.uint64)
+
+
+def _joined(parts: list[NDArray[Any]], kind: type[np.generic]) -> NDArray[Any]:
+    """One array of all parts, which are let go."""
+    whole = np.concatenate([np.empty(0, kind), *parts])
+    parts.clear()
+    return whole

@@ -7,11 +7,14 @@ predicted from itself (cross-fitting: Chernozhukov et al., 2018). Only sums are 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
+Fold = NDArray[np.integer[Any]]
 
 
 class RewardModel:
@@ -26,7 +29,7 @@ class RewardModel:
     """
 
     def __init__(
-        self, levels: tuple[I64, ...], fold: I64, reward: F64, *, folds: int = 5, strength: float = 10.0
+        self, levels: tuple[I64, ...], fold: Fold, reward: F64, *, folds: int = 5, strength: float = 10.0
     ) -> None:
         self.strength = strength
         self._tables: list[tuple[I64, F64, F64]] = []
@@ -40,7 +43,7 @@ class RewardModel:
             self._tables.append((known, others[0].astype(np.float64), others[1]))
         self._mean = float(reward.mean())
 
-    def predict(self, levels: tuple[I64, ...], fold: I64) -> F64:
+    def predict(self, levels: tuple[I64, ...], fold: Fold) -> F64:
         """(n,) expected rewards by all folds but the given one; an absent key falls to its coarser level."""
         mean = np.full(fold.shape, self._mean)
         for keys, (known, count, total) in zip(levels, self._tables, strict=True):

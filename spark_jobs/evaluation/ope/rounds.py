@@ -21,6 +21,9 @@ class Rounds:
         weight: (rows,) π(item at its place) / propensity of the log.
         predicted: (rows,) the reward model's q of the shown item.
         expected: (rows,) Σ over items of π · q at the row's place.
+        chance: (rows,) π(item at its place), for `replay`; None: the log shows everything equally often, so that
+            weights will do.
+        cell: (rows,) number of the row's context, place and embedding, for `mips`; None: every item is its own kind.
     """
 
     request: I64
@@ -28,6 +31,8 @@ class Rounds:
     weight: F64
     predicted: F64
     expected: F64
+    chance: F64 | None = None
+    cell: I64 | None = None
 
     @property
     def requests(self) -> int:
