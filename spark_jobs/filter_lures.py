@@ -2,99 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pyspark.sql import functions as F
 
+from es_ranking.engine.connect import connect
+from es_ranking.policy.lures import LureDecision, LureDecisions, LureStore
+from segments.errors import EngineUnreachable
 from spark_jobs.bandits.contract import Belief
 from spark_jobs.bandits.finals import explore_lists, ranks
 from spark_jobs.bandits.keys import iso_week, replicate_generator
 from spark_jobs.bandits.propensity import place_propensity
 from spark_jobs.bandits.quota import eligible
 from spark_jobs.bandits.registry import bandit
-from spark_jobs.lure_counts import lure_counts
-from spark_jobs.lures.filter import sink_lures
-from spark_jobs.lures.suspicion import Signal, suspicion
-from spark_jobs.tables import schema_of
+from spark_jobs.lure_counts import EVERYBODY
+from spark_jobs.lure_files import LureFile
+from spark_jobs.lure_verdicts import shelf_verdicts
+from spark_jobs.lures.actions import act_on_lures
+from spark_jobs.lures.context import Traits
+from spark_jobs.lures.judge import Items, Verdict, judge
+from spark_jobs.lures.label_model import UNKNOWN
+from spark_jobs.tables import names_of, schema_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
+    from pyspark.sql import DataFrame
 
+    from spark_jobs.lures.settings import LureSettings
     from spark_jobs.night import Night
     from spark_jobs.recipe import Recipe
 
-FOLLOWED = "only {rate} of its clicks are followed by interest, {peers} among its peers"
-BOUGHT_AGAIN = "only {rate} of those who bought it bought it again, {peers} among its peers"
-PLAIN = "only {rate} of its sales are without discount or promotion, {peers} among its peers"
+DENIED = "an operator has decided so"
 
 
 def run(night: Night) -> dict[str, object]:
-    """Writes `lures` (every item's probability and reason) and `ranks` (every drawn row with its place)."""
-    tables = night.warehouse
-    judged = night.spark.createDataFrame(_judge(night), schema_of("lures"))
-    judged_rows = tables.write(judged, "lures", night.run).rows
-    lures = tables.read("lures", night.run)
-    draws = tables.read("draws", night.run).join(F.broadcast(lures), ["item_kind", "item_id"], "left")
-    ranked = draws.groupBy("item_kind", "variant", "segment").applyInArrow(
-        _ranker(night.recipe, iso_week(night.as_of)), schema_of("ranks")
-    )
-    rows = tables.write(ranked, "ranks", night.run).rows
-    flagged = {}
-    for kind, shelf in sorted(night.recipe.shelves.items()):
-        is_lure = (F.col("item_kind") == kind) & (F.col("probability") >= shelf.lures.threshold)
-        flagged[kind] = lures.where(is_lure).count()
-    return {"rows_in": tables.read("draws", night.run).count(), "rows_out": rows, "judged": judged_rows,
-            "lures": flagged}  # fmt: skip
+    """Writes `lures` (every item's probability and reason) and `ranks` (every drawn row with its place).
 
+    What operators have decided is asked of the engine. Where none answers, the ranks are made without, the run's lure
+    file says so, and the night's gates will not publish them.
 
-def _judge(night: Night) -> pa.Table:
+    Raises:
+        ContractBroken: the decisions in force are broken.
+    """
     import pyarrow as pa
 
-    features = night.warehouse.read("item_features", night.run).select("item_kind", "item_id", "list")
-    parts = []
+    tables = night.warehouse
+    decisions: dict[str, LureDecisions] = {}
+    parts, told = [], {}
     for kind, shelf in sorted(night.recipe.shelves.items()):
-        rule = shelf.lures
-        counts = lure_counts(
-            night.warehouse.read("events", night.run),
-            features.where(F.col("item_kind") == kind),
-            night.warehouse.read("exposure_counts", night.run),
-            kind=kind,
-            as_of=night.as_of,
-            settings=rule,
-        ).toPandas()
-        counts = counts.sort_values("item_id", ignore_index=True)
-        column = {name: counts[name].to_numpy(dtype=np.float64) for name in counts.columns[2:]}
-        if rule.follow == "off":
-            signals = []
-        elif rule.follow == "engagement":
-            signals = [Signal(FOLLOWED, column["followed"], column["judged"])]
-        else:
-            signals = [
-                Signal(BOUGHT_AGAIN, column["followed"], column["judged"]),
-                Signal(PLAIN, column["plain"], column["sold"]),
-            ]
-        lists = np.unique(counts["list"].to_numpy(dtype=str), return_inverse=True)[1].astype(np.int64)
-        verdict = suspicion(
-            lists, impressions=column["impressions"], clicks=column["clicks"], signals=signals,
-            prior_share=rule.prior_share, drop=rule.drop, lift=rule.lift,
+        version, decisions[kind] = _decided(shelf.index)
+        found = shelf_verdicts(
+            tables, night.run, kind=kind, as_of=night.as_of, rule=shelf.lures, labels=decisions[kind].labels()
+        )
+        parts.append(found.table)
+        kept = LureFile(
+            run=night.run, index=shelf.index, judged=found.judged, lures=found.lures, decisions=version,
+            rules=found.rules, trees=found.trees, queue=found.queue,
         )  # fmt: skip
-        column_of = {
-            "item_id": pa.array(counts["item_id"], pa.string()),
-            "item_kind": pa.array([kind] * len(counts), pa.string()),
-            "probability": verdict.probability,
-            "reason": pa.array(verdict.reason, pa.string()),
-        }
-        parts.append(pa.table(column_of))
-    return pa.concat_tables(parts)
+        kept.write(night.work, kind)
+        told[kind] = found.lures
+    judged = night.spark.createDataFrame(pa.concat_tables(parts), schema_of("lures"))
+    judged_rows = tables.write(judged, "lures", night.run).rows
+    draws = _with_verdicts(night, tables.read("lures", night.run))
+    ranked = draws.groupBy("item_kind", "variant", "segment").applyInArrow(
+        ranker(night.recipe, iso_week(night.as_of), decisions), schema_of("ranks")
+    )
+    rows = tables.write(ranked, "ranks", night.run).rows
+    return {"rows_in": tables.read("draws", night.run).count(), "rows_out": rows, "judged": judged_rows,
+            "lures": told}  # fmt: skip
 
 
-def _ranker(recipe: Recipe, week: str) -> Callable[[pa.Table], pa.Table]:
-    """One (kind, variant, segment): its rows in the order of their ids, so that nothing depends on how they came."""
+def _decided(index: str) -> tuple[int | None, LureDecisions]:
+    """Version and decisions in force: 0 where nothing was ever decided, None where no engine answers."""
+    try:
+        latest = LureStore(connect(), index).latest()
+    except EngineUnreachable:
+        return None, LureDecisions()
+    return (latest.version, latest.read()) if latest else (0, LureDecisions())
+
+
+def _with_verdicts(night: Night, lures: DataFrame) -> DataFrame:
+    """Every draw with the verdict of its own segment, where there is one, else with everybody's."""
+    on = ["item_kind", "item_id"]
+    everybody = lures.where(F.col("segment") == EVERYBODY).drop("segment")
+    draws = night.warehouse.read("draws", night.run).join(F.broadcast(everybody), on, "left")
+    if not any(shelf.lures.families for shelf in night.recipe.shelves.values()):
+        return draws
+    own = lures.where(F.col("segment") != EVERYBODY).select(
+        *on, "segment", F.col("probability").alias("own"), F.col("reason").alias("why")
+    )
+    both = draws.join(F.broadcast(own), [*on, "segment"], "left").withColumn("reason", F.coalesce("why", "reason"))
+    return both.withColumn("probability", F.coalesce("own", "probability"))
+
+
+def judge_items(list_of: NDArray[np.str_], counts: Mapping[str, NDArray[np.float64]], rule: LureSettings) -> Verdict:
+    """How probably each item of a shelf is a lure, by counts alone.
+
+    Args:
+        list_of: (n,) the name of each item's list.
+        counts: columns of `lure_counts`, (n,) each; rules whose counts are not there do not vote.
+        rule: what should follow a click.
+    """
+    n = list_of.size
+    lists = np.unique(list_of, return_inverse=True)[1].astype(np.int64)
+    unknown = np.full(n, UNKNOWN, dtype=np.int64)
+    nan = np.full(n, np.nan)
+    found = judge(Items(Traits(lists, unknown, nan, nan), [None] * n, counts, unknown), rule)
+    return found.verdict() if found else Verdict(np.zeros(n), [""] * n)
+
+
+def ranker(
+    recipe: Recipe, week: str, decisions: Mapping[str, LureDecisions] | None = None
+) -> Callable[[pa.Table], pa.Table]:
+    """What ranks one (kind, variant, segment): rows of `draws` with their item's verdict → rows of `ranks`.
+
+    Rows are put in the order of their ids, so that nothing depends on how they came.
+
+    Args:
+        recipe: of the night.
+        week: ISO week that the draws are keyed by.
+        decisions: item kind → what operators have decided.
+    """
     shelves = {kind: (shelf.explore, shelf.lures) for kind, shelf in recipe.shelves.items()}
     variants = {name: (variant.bandit, variant.scorer) for name, variant in recipe.variants.items()}
-    names = schema_of("ranks").fieldNames()
+    decided = {kind: one.by_item for kind, one in (decisions or {}).items()}
+    names = names_of("ranks")
 
     def rank(rows: pa.Table) -> pa.Table:
         import pyarrow as pa
@@ -106,29 +141,35 @@ def _ranker(recipe: Recipe, week: str) -> Callable[[pa.Table], pa.Table]:
         name, scorer = variants[variant]
         chosen = bandit(name, explore)
         number = {key: rows[key].to_numpy() for key in ("draw", "mean", "evidence", "seen", "score")}
-        probability = pc.fill_null(rows["probability"], 0.0).to_numpy()
-        # Sorting by sales is the logic of before: nothing is filtered there.
-        lure = (probability >= rule.threshold) & (scorer != "sales")
         code = rows["list"].combine_chunks().dictionary_encode()
         lists = code.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        probability = pc.fill_null(rows["probability"], 0.0).to_numpy(zero_copy_only=False).copy()
+        denied = _overrule(probability, rows, segment, decided.get(kind, {}))
+        # Sorting by sales is the logic of before: nothing is filtered there.
+        lure = (probability >= rule.threshold) & (scorer != "sales")
         # The quota is for items nobody knows, not for those that are half found out or hopeless.
         few = (number["seen"] < explore.few_impressions) & (probability < 0.5 * rule.threshold)
         few &= eligible(number["mean"], lists, least_rate=explore.least_rate)
         quota = explore.quota(explores=chosen.explores)
         drawn = np.maximum(number["draw"], 0.0)
         original = ranks(drawn, lists)
-        sunk = sink_lures(np.maximum(drawn, 1e-300), lists, lure, top_n=rule.top_n)
-        final, before, after = explore_lists(sunk, lists, few, quota=quota)
+        acted = act_on_lures(
+            np.maximum(drawn, 1e-300), lists, lure,
+            names=code.dictionary.to_pylist(), segment=segment, actions=rule.actions,
+        )  # fmt: skip
+        final, before, after = explore_lists(acted.value, lists, few, quota=quota)
         place = ranks(final, lists)
         propensity = place_propensity(
-            chosen, Belief(number["mean"], number["evidence"]), lists=lists, few=few, last=lure, places=place,
-            quota=quota, replicates=explore.replicates, generator=replicate_generator(week, variant, segment),
+            chosen, Belief(number["mean"], number["evidence"]), lists=lists, few=few, last=acted.last,
+            factor=acted.factor, places=place, quota=quota, replicates=explore.replicates,
+            generator=replicate_generator(week, variant, segment),
         )  # fmt: skip
         moves: list[list[str]] = [[]] * place.size
         for i in np.flatnonzero(few & (after != before)):
             moves[i] = [f"quota: {before[i]} → {place[i]}"]
-        for i in np.flatnonzero(lure & (sunk < drawn)):
-            moves[i] = [f"lure: {original[i]} → {place[i]}: {rows['reason'][int(i)].as_py()}"]
+        for i in np.flatnonzero(lure & (acted.value < drawn)):
+            reason = DENIED if denied[i] else rows["reason"][int(i)].as_py()
+            moves[i] = [f"lure: {original[i]} → {place[i]}: {reason}"]
         return pa.table(
             [rows["item_kind"], rows["variant"], rows["segment"], rows["item_id"], rows["list"], rows["score"],
              rows["draw"], propensity, probability, pa.array(moves, pa.list_(pa.string())), final,
@@ -137,6 +178,20 @@ def _ranker(recipe: Recipe, week: str) -> Callable[[pa.Table], pa.Table]:
         )  # fmt: skip
 
     return rank
+
+
+def _overrule(
+    probability: NDArray[np.float64], rows: pa.Table, segment: str, decided: Mapping[str, LureDecision]
+) -> NDArray[np.bool_]:
+    """Puts 1 where an operator has denied and 0 where one has allowed; (n,) which are denied."""
+    denied = np.zeros(probability.size, dtype=np.bool_)
+    if decided:
+        for i, item in enumerate(rows["item_id"].to_pylist()):
+            one = decided.get(item)
+            if one is not None and one.covers(segment, rows["list"][i].as_py()):
+                denied[i] = one.verdict == "deny"
+                probability[i] = float(denied[i])
+    return denied
 
 
 def main() -> None:

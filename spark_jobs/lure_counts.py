@@ -1,10 +1,12 @@
-"""What lures are judged by, counted by Spark: an item's clicks, and what followed them."""
+"""What lures are judged by, counted by Spark: an item's clicks, what followed them, and whom it draws."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import reduce
 from typing import TYPE_CHECKING, Protocol
 
+from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from spark_jobs.history import clock
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 
 
 ENGAGEMENT = ("like", "save", "follow", "cart", "purchase")
+EVERYBODY = "all"
+# What each kind of counting finds, (trials, hits, …); a rule names two of them.
+ENGAGED = ("judged", "followed")
+SOLD = ("sold", "plain", "full_price")
+DRAWN = ("drawn", "outside")
 
 
 class FollowRule(Protocol):
@@ -29,6 +36,8 @@ class FollowRule(Protocol):
     def dwell_ms(self) -> int: ...
     @property
     def window_days(self) -> int: ...
+    @property
+    def segment_trials(self) -> int: ...
 
 
 def lure_counts(
@@ -39,11 +48,14 @@ def lure_counts(
     kind: str,
     as_of: datetime,
     settings: FollowRule,
+    segments: DataFrame | None = None,
 ) -> DataFrame:
-    """One row an item: item_id, list, impressions, clicks, judged, followed, sold, plain (doubles).
+    """One row an item: segment (`all`), item_id, and counts as doubles; with `segments` also rows of segments.
 
     `judged` clicks (or buyers, by visit) had time for something to follow, `followed` of them saw it follow; of `sold`
-    purchases `plain` were made without discount and without promotion.
+    purchases `full_price` were made without discount, and `plain` without promotion either; of `drawn` people who
+    clicked or bought it `outside` clicked or bought nothing else of its list, though they did elsewhere. `impressions`
+    and `clicks` are exact totals, of everybody only.
 
     Args:
         events: of the run.
@@ -52,22 +64,33 @@ def lure_counts(
         kind: of items.
         as_of: nothing at or after it is read.
         settings: window, what follows, and within how many days.
+        segments: user_id and segment; rows are made where a segment has judged an item often enough.
     """
     since = as_of - timedelta(days=settings.window_days)
     seen = events.where((F.col("item_kind") == kind) & (F.col("ts") >= clock(since)) & (F.col("ts") < clock(as_of)))
+    again = settings.follow == "buying_again"
+    first = _bought_again(seen, as_of, settings) if again else _engaged(seen, settings)
+    parts = [first, _sales(seen, promoted=again), _drawn(seen, items)]
     totals = exposure_counts.where(
         (F.col("item_kind") == kind) & (F.col("period_start") >= clock(since)) & (F.col("period_end") <= clock(as_of))
     )
     totals = totals.groupBy("item_id").agg(F.sum("impressions").alias("impressions"), F.sum("clicks").alias("clicks"))
-    if settings.follow == "buying_again":
-        followed, sales = _bought_again(seen, as_of, settings), _plain_sales(seen)
-    else:
-        followed, sales = _engaged(seen, settings), None
-    frame = items.select("item_id", "list").join(totals, "item_id", "left").join(followed, "item_id", "left")
-    if sales is not None:
-        frame = frame.join(sales, "item_id", "left")
-    names = ("impressions", "clicks", "judged", "followed", "sold", "plain")
-    return frame.select("item_id", "list", *(_or_zero(frame, name).alias(name) for name in names))
+    frame = reduce(lambda a, b: a.join(b, "item_id", "left"), [items, totals, *(_summed(p, "item_id") for p in parts)])
+    names = ("impressions", "clicks", *ENGAGED, *SOLD, *DRAWN)
+    counts = [_or_zero(frame, name).alias(name) for name in names]
+    everybody = frame.select(F.lit(EVERYBODY).alias("segment"), "item_id", *counts)
+    if segments is None:
+        return everybody
+    by = ("segment", "item_id")
+    of, *others = (_summed(part.join(F.broadcast(segments), "user_id"), *by) for part in parts)
+    of = of.where(F.col("judged") >= settings.segment_trials).join(items.select("item_id"), "item_id", "left_semi")
+    own = reduce(lambda a, b: a.join(b, list(by), "left"), others, of)
+    return everybody.unionByName(own.select(*by, *(_or_zero(own, name).alias(name) for name in names)))
+
+
+def _summed(part: DataFrame, *by: str) -> DataFrame:
+    names = [name for name in part.columns if name in {*ENGAGED, *SOLD, *DRAWN}]
+    return part.groupBy(*by).agg(*(F.sum(F.col(name).cast("double")).alias(name) for name in names))
 
 
 def _or_zero(frame: DataFrame, name: str) -> Column:
@@ -75,22 +98,27 @@ def _or_zero(frame: DataFrame, name: str) -> Column:
 
 
 def _engaged(seen: DataFrame, settings: FollowRule) -> DataFrame:
-    """Clicks after which the same user did something with the item, at once or within days."""
+    """One row a click: whether the same user did something with the item, at once or within days.
+
+    Another click is none of it: who is shown an item more often clicks it more often.
+    """
     interest = F.col("kind").isin(*ENGAGEMENT) | ((F.col("kind") == "dwell") & (F.col("dwell_ms") >= settings.dwell_ms))
     after = seen.where(interest).select("user_id", "item_id", F.col("ts").alias("after"))
     clicks = seen.where(F.col("kind") == "click").select("event_id", "user_id", "item_id", "ts")
     limit = F.col("ts") + F.make_interval(days=F.lit(settings.follow_days))
     met = (F.col("after") >= F.col("ts")) & (F.col("after") <= limit)
-    matched = clicks.join(after, ["user_id", "item_id"], "left").groupBy("item_id", "event_id").agg(
-        F.max(F.coalesce(met, F.lit(False))).alias("met")
-    )  # fmt: skip
-    return _shares(matched)
+    return (
+        clicks.join(after, ["user_id", "item_id"], "left")
+        .groupBy("user_id", "item_id", "event_id")
+        .agg(F.lit(1).alias("judged"), F.max(F.coalesce(met, F.lit(False))).cast("int").alias("followed"))
+    )
 
 
 def _bought_again(seen: DataFrame, as_of: datetime, settings: FollowRule) -> DataFrame:
-    """Visits in which the item was bought, and whether the same user bought it in a later visit in time.
+    """One row a buyer: whether a visit in which the item was bought was followed in time by another.
 
-    Visits too near the clock are left out: they had no time for it.
+    Visits too near the clock are left out: they had no time for it. A household counts once: one that came back ten
+    times is one that came back.
     """
     visits = (
         seen.where(F.col("kind") == "purchase")
@@ -101,27 +129,36 @@ def _bought_again(seen: DataFrame, as_of: datetime, settings: FollowRule) -> Dat
     ripe = visits.where(F.col("at") < clock(as_of - timedelta(days=settings.follow_days)))
     limit = F.col("at") + F.make_interval(days=F.lit(settings.follow_days))
     met = (F.col("after") > F.col("at")) & (F.col("after") <= limit)
-    matched = ripe.join(later, ["user_id", "item_id"], "left").groupBy("item_id", "user_id", "at").agg(
-        F.max(F.coalesce(met, F.lit(False))).alias("met")
-    )  # fmt: skip
-    # A household counts once: one that came back ten times is one that came back.
-    return _shares(matched.groupBy("item_id", "user_id").agg(F.max("met").alias("met")))
-
-
-def _plain_sales(seen: DataFrame) -> DataFrame:
-    """Purchases, and those of them made neither at a discount nor while the item was shown (clicked) in the visit."""
-    clicks = (
-        seen.where(F.col("kind") == "click").select("request_id", "item_id").distinct().withColumn("shown", F.lit(1))
+    return (
+        ripe.join(later, ["user_id", "item_id"], "left")
+        .groupBy("user_id", "item_id")
+        .agg(F.lit(1).alias("judged"), F.max(F.coalesce(met, F.lit(False))).cast("int").alias("followed"))
     )
+
+
+def _sales(seen: DataFrame, *, promoted: bool) -> DataFrame:
+    """One row a purchase: whether at full price, and (where a click says that it was promoted) in a visit without."""
     bought = seen.where(F.col("kind") == "purchase").select(
-        "request_id", "item_id", (F.coalesce(F.col("context")["discounted"], F.lit("false")) == "true").alias("cheaper")
+        "user_id", "item_id", "request_id", (F.col("context")["discounted"] == "true").alias("cheaper")
     )
-    plain = F.col("shown").isNull() & ~F.col("cheaper")
-    sales = bought.join(clicks, ["request_id", "item_id"], "left").groupBy("item_id")
-    return sales.agg(F.count("*").alias("sold"), F.sum(plain.cast("double")).alias("plain"))
+    full = ~F.coalesce(F.col("cheaper"), F.lit(False))
+    if not promoted:
+        # A shop that does not say what is discounted sells nothing that could be judged by it.
+        bought = bought.where(F.col("cheaper").isNotNull())
+        return bought.select("user_id", "item_id", F.lit(1).alias("sold"), full.cast("int").alias("full_price"))
+    clicks = seen.where(F.col("kind") == "click").select("request_id", "item_id").distinct()
+    sales = bought.join(clicks.withColumn("shown", F.lit(1)), ["request_id", "item_id"], "left")
+    plain = full & F.col("shown").isNull()
+    return sales.select("user_id", "item_id", F.lit(1).alias("sold"), plain.cast("int").alias("plain"))
 
 
-def _shares(matched: DataFrame) -> DataFrame:
-    return matched.groupBy("item_id").agg(
-        F.count("*").alias("judged"), F.sum(F.col("met").cast("double")).alias("followed")
+def _drawn(seen: DataFrame, items: DataFrame) -> DataFrame:
+    """One row a user and item clicked or bought, of users who did so with several items."""
+    acts = seen.where(F.col("kind").isin("click", "purchase")).select("user_id", "item_id").distinct()
+    everything = F.count(F.lit(1)).over(Window.partitionBy("user_id"))
+    of_list = F.count(F.lit(1)).over(Window.partitionBy("user_id", "list"))
+    found = acts.join(F.broadcast(items), "item_id").select(
+        "user_id", "item_id", everything.alias("everything"), of_list.alias("of_list")
     )
+    outside = (F.col("of_list") == 1).cast("int")
+    return found.where("everything > 1").select("user_id", "item_id", F.lit(1).alias("drawn"), outside.alias("outside"))

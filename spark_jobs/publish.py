@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from es_ranking.engine.connect import connect
-from es_ranking.publish.generation import users_alias, why_alias
+from es_ranking.publish.generation import serving, users_alias, why_alias
 from es_ranking.publish.plan import PublishPlan, plan_publish
 from es_ranking.scripts.store import put_scripts
 from segments.catalogue import Catalogue
 from spark_jobs.es_ranks import Part, main_documents, user_documents, why_documents, write_generation
+from spark_jobs.lure_files import lures_of
 from spark_jobs.published_rows import (
     TABLES,
     checksum,
@@ -57,7 +58,7 @@ def run(night: Night) -> dict[str, object]:
     for kind in sorted(night.recipe.shelves):
         with prepared(night, engine, kind) as (plan, parts):
             finished = write_generation(
-                engine, plan, parts, settings=night.recipe.publish, figures=_figures(night, kind)
+                engine, plan, parts, settings=night.recipe.publish, figures=_figures(night, engine, kind)
             )
         copied = {"copied": plan.changes, "rank_fields": plan.rank_fields, "why": plan.why}
         told[kind] = {**finished.to_dict(), **copied}
@@ -125,12 +126,19 @@ def prepared(night: Night, engine: Engine, kind: str) -> Iterator[tuple[PublishP
                      for name, part in parts.items()}  # fmt: skip
 
 
-def _figures(night: Night, kind: str) -> dict[str, float]:
-    """What the training knows of itself, for the gates: predicted over observed clicks on held-out visits."""
+def _figures(night: Night, engine: Engine, kind: str) -> dict[str, float]:
+    """What the night knows of itself, for the gates: predicted over observed clicks on held-out visits, and the share
+    of lures beside that of the run which serves."""
     path = night.folder("models") / kind / "metrics.json"
     metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     ratio = metrics.get("mean_ratio")
-    return {} if ratio is None else {"calibration": float(ratio)}
+    figures = {} if ratio is None else {"calibration": float(ratio)}
+    if (ours := lures_of(night.work, night.run, kind)) is not None:
+        figures |= {"lure_share": ours.share, "lure_decisions_read": float(ours.decisions is not None)}
+    now = serving(engine, night.recipe.shelves[kind].index)
+    if now is not None and (theirs := lures_of(night.work, now.meta.run, kind)) is not None:
+        figures["lure_share_before"] = theirs.share
+    return figures
 
 
 def main() -> None:

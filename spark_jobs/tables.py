@@ -61,7 +61,9 @@ SCHEMAS: dict[str, str] = {
     "taste_vectors": "item_id STRING NOT NULL, item_kind STRING NOT NULL, packed BINARY NOT NULL",
     # What an hourly run found since the night: change is new, restocked, changed or sold_out.
     "changes": "item_id STRING NOT NULL, item_kind STRING NOT NULL, change STRING NOT NULL",
-    "lures": "item_id STRING NOT NULL, item_kind STRING NOT NULL, probability DOUBLE NOT NULL, reason STRING NOT NULL",
+    # By everybody's clicks (segment `all`), and by those of segments that judge for themselves.
+    "lures": """item_id STRING NOT NULL, item_kind STRING NOT NULL, segment STRING NOT NULL,
+        probability DOUBLE NOT NULL, reason STRING NOT NULL""",
     # Whole lists as they were shown, for evaluation after the run's clock: visit → list → items, and what was clicked.
     "visits": """request_id STRING NOT NULL, request_at TIMESTAMP NOT NULL, user_id STRING NOT NULL,
         item_kind STRING NOT NULL, list_id STRING NOT NULL""",

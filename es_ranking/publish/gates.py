@@ -18,6 +18,7 @@ from segments.errors import Refused
 
 _FIELDS_A_REQUEST = 100
 _SAMPLE = 1_000
+_LEAST_DRIFT = 0.005  # of the items; less is no drift, whatever the ratio
 
 
 @dataclass(frozen=True)
@@ -186,8 +187,25 @@ def calibration(gateway: Gateway) -> Verdict:
     return Verdict("calibration", low <= ratio <= high, ratio, says)
 
 
+def lures(gateway: Gateway) -> Verdict:
+    """The filter knew what operators have decided, and calls about as many items lures as for what serves."""
+    limit, now = gateway.settings.max_lure_ratio, gateway.figures.get("lure_share")
+    before = gateway.figures.get("lure_share_before")
+    if gateway.figures.get("lure_decisions_read") == 0.0:
+        says = "no engine answered when the night asked what operators have decided (run the step filter_lures again)"
+        return Verdict("lures", False, now, says)
+    if limit is None or now is None or before is None:
+        return Verdict("lures", True, now, "nothing to judge")
+    few, many = sorted((now, before))
+    says = (
+        f"{now:.2%} of the items are called lures, {before:.2%} were in what serves, {limit:g} times as many or as few "
+        "may be (look at es-ranking lures review)"
+    )
+    return Verdict("lures", many - few <= _LEAST_DRIFT or many <= limit * few, now, says)
+
+
 GATES: dict[str, Callable[[Gateway], Verdict]] = {
-    gate.__name__: gate for gate in (coverage, positive, spread, overlap, unseen, calibration)
+    gate.__name__: gate for gate in (coverage, positive, spread, overlap, unseen, calibration, lures)
 }
 
 

@@ -30,6 +30,11 @@ class GateSettings(Settings):
     )
     min_calibration: float | None = Setting(default=0.5, gt=0.0, description="smallest predicted over observed rate")
     max_calibration: float | None = Setting(default=2.0, gt=0.0, description="largest predicted over observed rate")
+    max_lure_ratio: float | None = Setting(
+        default=2.0,
+        ge=1.0,
+        description="how many times as many or as few items may be called lures as in what serves",
+    )
 
 
 class PublishSettings(Settings):

@@ -30,6 +30,7 @@ def place_propensity(
     quota: Quota,
     replicates: int,
     generator: np.random.Generator,
+    factor: F64 | None = None,
 ) -> F64:
     """(n,) the propensity of each arm's place.
 
@@ -43,21 +44,24 @@ def place_propensity(
         quota: applied to every drawn list; its first places are cells of their own.
         replicates: how often the lists are drawn.
         generator: keyed, see `keys.replicate_generator`.
+        factor: (n,) what each arm's draw is multiplied by before it is ranked; None: 1.
     """
     if not bandit.random:
         return np.ones(places.size)
     top = quota.top
     cell = np.minimum(places, top + 1)
-    rows = np.flatnonzero(_contenders(*bandit.reach(belief), lists, few=few, last=last, quota=quota))
+    factor = np.ones(places.size) if factor is None else factor
+    low, high = bandit.reach(belief)
+    rows = np.flatnonzero(_contenders(low * factor, high * factor, lists, few=few, last=last, quota=quota))
     hits = np.where(cell > top, replicates, 0)
     hits[rows] = _hits(bandit, belief.take(rows), lists[rows], few[rows] & ~last[rows], last[rows], cell[rows],
-                       quota, replicates, generator)  # fmt: skip
+                       quota, replicates, generator, factor[rows])  # fmt: skip
     return np.asarray((hits + 1.0) / (replicates + 1.0))
 
 
 def _hits(
     bandit: Bandit, belief: Belief, lists: I64, few: Mask, last: Mask, cell: I64,
-    quota: Quota, replicates: int, generator: np.random.Generator,
+    quota: Quota, replicates: int, generator: np.random.Generator, factor: F64,
 ) -> I64:  # fmt: skip
     n = lists.size
     hits = np.zeros(n, dtype=np.int64)
@@ -67,7 +71,7 @@ def _hits(
     at_once = max(1, CHUNK // n)
     for begin in range(0, replicates, at_once):
         size = min(at_once, replicates - begin)
-        drawn = bandit.replicates(belief, generator, lists=lists, count=size)
+        drawn = bandit.replicates(belief, generator, lists=lists, count=size) * factor
         # One sort for lists and draws: whole numbers are lists, fractions fall with the draw, halved to make room for
         # `last`.
         key = lists + np.where(last, 0.5, 0.0) + 0.5 / (1.0 + drawn)

@@ -14,10 +14,12 @@ import pytest
 from pyspark.errors import PythonException
 from pyspark.sql import functions as F
 
+from es_ranking.policy.lures import LureDecisions
 from spark_jobs import explore, filter_lures
 from spark_jobs.bandits.settings import ExploreSettings
 from spark_jobs.fields import Field, FieldSchema
-from spark_jobs.lures.settings import LureSettings
+from spark_jobs.lure_files import lures_of
+from spark_jobs.lures.settings import LureAction, LureSettings
 from spark_jobs.night import Night
 from spark_jobs.recipe import VariantRecipe
 from spark_jobs.tables import schema_of
@@ -38,7 +40,8 @@ def a_night(spark: SparkSession, folder: Path) -> Night:
     """Tables of a shop: 240 items in three lists, six lures with the best scores, forty items hardly seen."""
     recipe = SimpleNamespace(
         shelves={"product": SimpleNamespace(
-            explore=ExploreSettings(prior_strength=500, evidence_days=7), lures=LureSettings(top_n=20),
+            index="no-such-shop", explore=ExploreSettings(prior_strength=500, evidence_days=7),
+            lures=LureSettings(actions=(LureAction(top_n=20),)),
             training=SimpleNamespace(seed=1),
             fields=FieldSchema(fields=(Field(name="item"), Field(name="brand_name"))))},
         variants={
@@ -71,6 +74,9 @@ def a_night(spark: SparkSession, folder: Path) -> Night:
             [(f"u{i}", "demographic", ("d_old", "d_young")[i % 2], 1.0, AS_OF - timedelta(days=9)) for i in range(9)],
             columns=schema_of("user_segments").fieldNames()),
         "events": events,
+        "items": pd.DataFrame(
+            [{"item_id": item, "kind": "product", "title": f"thing {item}", "price": 3.0, "available": True}
+             for item in ITEMS]).reindex(columns=schema_of("items").fieldNames()),
     }  # fmt: skip
     for table, frame in frames.items():
         rows = [tuple(_plain(value) for value in row) for row in frame.itertuples(index=False)]
@@ -146,6 +152,11 @@ def test_final_sorts_every_list_and_rank_counts_it(nights: dict[int, tuple[Night
 def test_planted_lures_leave_the_top_and_honest_items_stay(nights: dict[int, tuple[Night, pd.DataFrame]]) -> None:
     night, ranks = nights[1]
     lures = night.warehouse.read("lures", night.run).toPandas().set_index("item_id")
+    kept = lures_of(night.work, night.run, "product")
+    assert kept is not None
+    assert (kept.judged, kept.lures, kept.share) == (240, 6, 6 / 240)
+    assert {row["item"] for row in kept.queue[:6]} == LURES
+    assert kept.queue[0]["title"].startswith("thing p")
     flagged = set(lures.index[lures["probability"] >= 0.9])
     assert flagged == LURES
     assert lures.loc[sorted(LURES), "reason"].str.contains("followed by interest").all()
@@ -158,6 +169,48 @@ def test_planted_lures_leave_the_top_and_honest_items_stay(nights: dict[int, tup
     for _, rows in explored.groupby(["variant", "segment"]):
         best = rows.sort_values("final", ascending=False)["item_id"].head(20)
         assert not set(best) & LURES
+
+
+def test_operators_and_segments_have_their_say(
+    nights: dict[int, tuple[Night, pd.DataFrame]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One lure is allowed, one honest item denied to the young in one list; what followed is counted by segment too."""
+    night, _ = nights[1]
+    honest = ITEMS[100]
+    decisions = LureDecisions.of({"decisions": [
+        {"item": ITEMS[0], "verdict": "allow"},
+        {"item": honest, "verdict": "deny", "segments": ["d_young"], "lists": ["list1"]},
+    ]})  # fmt: skip
+    monkeypatch.setattr(filter_lures, "_decided", lambda _: (3, decisions))
+    later = replace(night, as_of=AS_OF + timedelta(seconds=2), recipe=copy.deepcopy(night.recipe))
+    shelf = later.recipe.shelves["product"]
+    rule = shelf.lures.model_copy(update={"families": ("demographic",), "segment_trials": 15, "queue": 1000})
+    shelf.lures = rule  # type: ignore[misc]
+    for table in ("draws", "item_features", "exposure_counts", "user_segments", "events", "items"):
+        later.warehouse.write(night.warehouse.read(table, night.run), table, later.run)
+    filter_lures.run(later)
+    ranks = later.warehouse.read("ranks", later.run).where("variant = 'B'").toPandas()
+    ranks = ranks.set_index(["segment", "item_id"])
+    assert (ranks.loc[[(s, ITEMS[0]) for s in SEGMENTS], "lure_probability"] == 0).all()
+    assert (ranks.loc[[(s, ITEMS[0]) for s in SEGMENTS], "rank"] <= 20).all()
+    assert ranks.loc[("d_young", honest), "rank"] > 20
+    (move,) = ranks.loc[("d_young", honest), "moves"]
+    assert move.startswith("lure: ")
+    assert move.endswith("an operator has decided so")
+    assert ranks.loc[("d_old", honest), "lure_probability"] < 0.5
+    lures = later.warehouse.read("lures", later.run).toPandas()
+    assert set(lures["segment"]) == set(SEGMENTS)
+    assert len(lures.query("segment == 'all'")) == 240
+    # A cold item has three clicks: no segment judges it by itself.
+    assert not set(lures.query("segment != 'all'")["item_id"]) & COLD
+    own = lures.query("segment == 'd_old'").set_index("item_id")["probability"]
+    assert (own[sorted(LURES)] >= 0.9).all()
+    assert (ranks.loc["d_old"].loc[sorted(LURES - {ITEMS[0]}), "lure_probability"] == own[sorted(LURES)[1:]]).all()
+    kept = lures_of(later.work, later.run, "product")
+    assert kept is not None
+    assert kept.decisions == 3
+    assert not {row["item"] for row in kept.queue} & {ITEMS[0]}
+    assert honest in {row["item"] for row in kept.queue}, "decided for a part of the shop only"
 
 
 def test_every_list_keeps_its_quota_where_the_variant_explores(nights: dict[int, tuple[Night, pd.DataFrame]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from es_ranking.engine.contract import Engine
-from es_ranking.publish.gates import GATES
+from es_ranking.publish.gates import GATES, Gateway, Verdict, lures
 from es_ranking.publish.locally import publish
 from es_ranking.publish.settings import GateSettings
 from segments.errors import Refused
@@ -88,6 +88,26 @@ def test_an_honest_night_passes_every_gate(engine: Engine, index_name: str) -> N
 def test_a_model_that_predicts_ten_times_too_much_is_refused(engine: Engine, index_name: str) -> None:
     with pytest.raises(Refused, match=r"calibration: predicted over observed is 10\.000"):
         run_night(engine, index_name, NIGHT_1, documents(), calibration=10.0)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "passes"),
+    [(0.02, 0.011, True), (0.02, 0.009, False), (0.009, 0.02, False), (0.004, 0.0, True), (0.02, None, True)],
+)
+def test_the_lure_filter_must_not_drift(now: float, before: float | None, *, passes: bool) -> None:
+    figures = {"lure_share": now, "lure_decisions_read": 1.0} | (
+        {} if before is None else {"lure_share_before": before}
+    )
+
+    def verdict(settings: GateSettings, **more: float) -> Verdict:
+        return lures(Gateway(None, None, settings, figures | more))  # type: ignore[arg-type]
+
+    assert verdict(GateSettings()).passed is passes
+    off = GateSettings(max_lure_ratio=None)
+    assert verdict(off).passed
+    unread = verdict(off, lure_decisions_read=0.0)
+    assert not unread.passed
+    assert "what operators have decided" in unread.says
 
 
 def test_gates_can_be_switched_off(engine: Engine, index_name: str) -> None:

@@ -21,6 +21,7 @@ from es_ranking.engine.transport import EngineConfig
 from es_ranking.policy.document import Policy
 from es_ranking.policy.fit import check_fields, unknown_items
 from es_ranking.policy.live import LivePolicies
+from es_ranking.policy.lures import LureDecisions, LureStore
 from es_ranking.policy.store import PolicyStore
 from es_ranking.publish.delta import delete_documents, plan_delta
 from es_ranking.publish.generation import generations, published_aliases
@@ -97,7 +98,8 @@ def alias(admin: RestEngine, shop: str, role: str) -> Iterator[str]:
         store = PolicyStore(admin, shop)
         store.put(store.next(POLICY, by="root", at=NOON))
     yield name
-    _remove(admin, f"{shop}-policy" if name == shop else name)
+    for own in (f"{shop}-policy", f"{shop}-lures") if name == shop else (name,):
+        _remove(admin, own)
 
 
 def _remove(admin: Engine, prefix: str) -> None:
@@ -190,6 +192,9 @@ def merchandiser(engine: Engine, alias: str) -> None:
         page = recommended(engine, alias, {"size": 5}, policies=LivePolicies(engine), user="ann")
         assert page.items[slot - 1] == "p007"
     assert [version.version for version in store.versions()] == [2, 1]
+    lures = LureStore(engine, alias)
+    lures.put(lures.next(LureDecisions.of({"decisions": [{"item": "p007", "verdict": "deny"}]}), by="ann", at=NOON))
+    assert lures.in_force().labels() == {"p007": 1}
 
 
 DAYS: dict[str, Callable[[Engine, str], None]] = {

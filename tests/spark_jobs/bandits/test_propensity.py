@@ -44,6 +44,17 @@ def test_the_probability_that_one_arm_beats_another() -> None:
     assert got == pytest.approx([expected, expected], abs=0.02)
 
 
+def test_a_factor_counts_as_it_does_in_the_list_that_is_served() -> None:
+    """Half of the better one against the other: as if its law were that of half its draw."""
+    grid = (np.arange(200_000) + 0.5) / 200_000
+    from scipy.stats import beta
+
+    expected = float(np.mean(beta.cdf(0.5 * beta.ppf(grid, 40, 60), 25, 75)))
+    belief = Belief(np.array([0.4, 0.25]), np.array([100.0, 100.0]))
+    got = propensity(belief, [1, 2], factor=np.array([0.5, 1.0]))
+    assert got == pytest.approx([expected, expected], abs=0.02)
+
+
 def test_every_place_is_taken_by_somebody() -> None:
     """Over all arms the probabilities of one place add up to one, quota and all."""
     r = np.random.default_rng(3)
