@@ -9,7 +9,6 @@ import click
 
 from cli.output import emit, output_option
 from es_ranking.engine.connect import connect
-from es_ranking.publish.seal import open_to_writes
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.publish.switch import abort
 from es_ranking.reindex.plan import begun_reindex, plan_reindex
@@ -75,7 +74,6 @@ def command(
         emit(plan.summary(), output)
     elif stop:
         abort(engine, plan.publish)
-        open_to_writes(engine, plan.source)
         emit({"removed": plan.publish.generation}, output)
     else:
         emit(reindex(engine, plan, publish=wanted or PublishSettings(), resume=resume).to_dict(), output)

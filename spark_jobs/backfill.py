@@ -1,7 +1,8 @@
 """Nights of the past, in order: which of a span of dates would run, and why.
 
 A night whose tables are whole is not run again, so a backfill that was stopped goes on where it ended. Only the last
-night is published, and only where nothing newer serves: older ranks never replace newer ones.
+night is published, and only where nothing newer serves: older ranks never replace newer ones. Where it serves already,
+it is published again if it was made anew.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def plan_backfill(
         lacks = _lacks(clock, recipe, tables, work)
         steps, why = RANKED if lacks else (), lacks or "whole"
         if served is not None and clock == clocks[-1]:
-            publishes, because = _publishes(run_id(clock), served)
+            publishes, because = _publishes(run_id(clock), served, remade=bool(lacks))
             steps, why = (*steps, *((PUBLISH,) if publishes else ())), f"{why}; {because}"
         planned.append(Planned(clock, steps, why))
     return planned
@@ -104,10 +105,11 @@ def _lacks(clock: datetime, recipe: Recipe, tables: Manifests, work: Path) -> st
     return f"lacks {', '.join(lacks)}" if lacks else ""
 
 
-def _publishes(run: str, served: Mapping[str, str]) -> tuple[bool, str]:
+def _publishes(run: str, served: Mapping[str, str], *, remade: bool) -> tuple[bool, str]:
     newer = [f"{alias} serves {now}" for alias, now in served.items() if now > run]
     if newer:
         return False, f"not published: {', '.join(newer)}, which is newer"
     if all(now == run for now in served.values()):
-        return False, "it serves already"
+        # What serves was made of tables that will not be there any more.
+        return (True, "it is published again") if remade else (False, "it serves already")
     return True, "the last night is published"

@@ -7,7 +7,7 @@ the plan says of each index which, and why. Either way the generation holds the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -33,6 +33,7 @@ from spark_jobs.published_rows import (
     index_marks,
     reason_rows,
     user_rows,
+    with_owned,
 )
 from spark_jobs.taste_rows import space_of
 
@@ -90,7 +91,7 @@ def prepared(night: Night, engine: Engine, kind: str) -> Iterator[tuple[PublishP
         marks = {name: hold(frame) for name, frame in marks_of(night.run, as_of=night.as_of).items()}
         moved: dict[str, DataFrame] = {}
 
-        def compare(now: Published) -> dict[str, Changes]:
+        def compare(now: Published, owned: Sequence[str]) -> dict[str, Changes]:
             if any(tables.manifest(name, now.meta.run) is None for name in TABLES):
                 return {}
             before = marks_of(now.meta.run, as_of=datetime.fromisoformat(now.meta.as_of))
@@ -98,7 +99,8 @@ def prepared(night: Night, engine: Engine, kind: str) -> Iterator[tuple[PublishP
                 old = hold(frame)
                 # The run's tables may have been made again since: then they do not say what the index holds.
                 if checksum(old) == now.meta.content.get(name):
-                    moved[name] = hold(differences(marks[name], old))
+                    served = with_owned(old, owned) if name == alias else old
+                    moved[name] = hold(differences(marks[name], served))
             return {name: counted(frame) for name, frame in moved.items()}
 
         plan = plan_publish(

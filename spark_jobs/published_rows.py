@@ -5,7 +5,7 @@ A mark is a checksum of all that the document is made of; what differs between t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -86,6 +86,12 @@ def differences(new: DataFrame, old: DataFrame) -> DataFrame:
         .otherwise("same")
     )
     return new.join(old.withColumnRenamed("mark", "was"), "id", "full").select("id", what.alias("what"))
+
+
+def with_owned(marks: DataFrame, ids: Sequence[str]) -> DataFrame:
+    """Marks of an index's documents, those that owners have written into it with a mark that no run gives."""
+    owned = marks.sparkSession.createDataFrame([(one,) for one in ids], "id STRING")
+    return marks.join(owned, "id", "left_anti").unionByName(owned.withColumn("mark", F.lit(0).cast("long")))
 
 
 def counted(moved: DataFrame) -> Changes:

@@ -39,16 +39,18 @@ def history(work: Path) -> list[dict[str, Any]]:
 def _row(folder: Path, attempts: list[Attempt]) -> dict[str, Any]:
     last = attempts[-1]
     begun = {step for attempt in attempts for step in attempt.steps}
-    ingested, ranked = _report(folder, "ingest"), _report(folder, "filter_lures")
-    events = _report(folder, "catch_up").get("events", ingested.get("rows_out", {}).get("events"))
+    # A night that takes an hour's clock leaves the hour's reports there.
+    hour = is_hour(folder)
+    read = _report(folder, "catch_up") if hour else _report(folder, "ingest").get("rows_out", {})
+    ranked = _report(folder, "filter_lures")
     return {
         "run": folder.name,
-        "kind": "hourly" if is_hour(folder) else "nightly" if "ingest" in begun else "steps",
+        "kind": "hourly" if hour else "nightly" if "ingest" in begun else "steps",
         "outcome": last.state,
         "step": last.step,
         "seconds": last.seconds,
         "changed": last.changed,
-        "events": events,
+        "events": read.get("events"),
         "ranks": ranked.get("rows_out"),
         "generations": _published(folder),
         "attempts": len(attempts),

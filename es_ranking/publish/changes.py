@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from es_ranking.engine.contract import Engine
+from es_ranking.publish.catch_up import written_since
 from es_ranking.publish.generation import Published
 from es_ranking.publish.meta import GenerationMeta
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.schema import flat_settings
-
-CAME_OR_WENT = "documents came or went since it was published"
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,9 @@ class Changes:
         return moved / (moved + self.same) if moved else 0.0
 
 
-Compare = Callable[[Published], Mapping[str, Changes]]
-"""Given the serving generation: alias → what differs, of the indices whose documents are known exactly."""
+Compare = Callable[[Published, Sequence[str]], Mapping[str, Changes]]
+"""Given the serving generation and ids of what owners have written into it: alias → what differs, of the indices whose
+documents are known exactly. What owners have written is like nothing the tables know: changed, or removed."""
 
 
 def hindrance(
@@ -78,9 +79,27 @@ def hindrance(
         return "the mapping is another"
     if _analysis(state.settings) != _analysis(flat_settings({"index": {"analysis": settings.analysis}})):
         return "the analysers are others"
-    if engine.count(now.generation.index) != now.meta.documents:
-        return CAME_OR_WENT
+    if not now.meta.settled:
+        return "what owners have written into it is not known"
     return ""
+
+
+def compared(
+    engine: Engine, now: Published, compare: Compare, settings: PublishSettings
+) -> tuple[Mapping[str, Changes], str]:
+    """What differs from what serves, and why no more of it can be told."""
+    engine.refresh(now.generation.index)
+    most = int(settings.delta_below * now.meta.documents)
+    written = written_since(engine, now.generation.index, now.meta.settled, whole=False)
+    owned = [doc_id for doc_id, _ in islice(written, most + 1)]
+    if len(owned) > most:
+        return {}, "owners have written too much into it"
+    known = compare(now, owned)
+    main = known.get(now.generation.alias)
+    if main is not None and main.before != engine.count(now.generation.index):
+        # Who deletes leaves nothing to find, and a copy would lack what the tables have.
+        return {}, "owners have deleted documents of it"
+    return known, f"run {now.meta.run} cannot be compared with"
 
 
 def _analysis(settings: Mapping[str, Any]) -> dict[str, str]:

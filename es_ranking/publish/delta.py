@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from es_ranking.engine.contract import BulkAction, Engine
-from es_ranking.publish.generation import generations, next_generation, served, users_alias, why_alias
+from es_ranking.publish.catch_up import writes_between
+from es_ranking.publish.generation import WAS, generations, next_generation, served, users_alias, why_alias
 from es_ranking.publish.plan import PublishPlan, refuse_older
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.publish.write import swept
@@ -49,12 +50,15 @@ def plan_delta(
     found = generations(engine, alias)
     generation = next_generation(found, alias, run)
     refuse_older(generation, now)
+    index = now.generation.index
+    since = engine.checkpoints(index)
+    engine.refresh(index)
     meta = replace(
         now.meta, generation=generation.id, run=run, number=generation.number, as_of=as_of,
-        documents=now.meta.documents + added - removed, night=now.meta.night or now.meta.run,
+        documents=engine.count(index) + added - removed, night=now.meta.night or now.meta.run,
         content={**now.meta.content, why_alias(alias): "", alias: content},
     )  # fmt: skip
-    (state,) = engine.indices(now.generation.index)
+    (state,) = engine.indices(index)
     ranks = sum(len(segments) for segments in meta.rank_fields.values())
     disk = engine.disk()
     body = {
@@ -83,6 +87,9 @@ def plan_delta(
         retires=tuple(p.generation.id for p in found if p.meta.night and not p.half and not p.serving),
         bodies=dict.fromkeys((alias, why_alias(alias), users_alias(alias)), body),
         clones=dict(now.generation.indices),
+        was=generation.index + WAS,
+        since=since,
+        unsure=writes_between(now.meta.ours, since),
     )
 
 

@@ -3,7 +3,8 @@
 Nothing is remembered outside the engine. A generation is three indices (documents with ranks, reasons, users); it
 serves while the alias points at them. While it is written its indices stand behind a private alias `<index>-writing`:
 writers address only that one, so that a swept index is never created again by a late bulk, and whatever still has such
-an alias is half-written.
+an alias is half-written. Beside it stands `<index>-was` then: a copy of what served when the publish began, by which
+documents are found that owners delete meanwhile.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from es_ranking.engine.errors import IndexMissing
 from es_ranking.publish.meta import META, GenerationMeta
 from segments.errors import Refused, UsageError
 
-WRITING = "-writing"
+WRITING, KEPT, WAS = "-writing", "-kept", "-was"
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 _RUN = re.compile(r"\d{8}T\d{6}")
 _RUNS_LOOK_LIKE = "runs look like 20171127T000000"
@@ -72,12 +73,18 @@ class Generation:
 
 @dataclass(frozen=True)
 class Published:
-    """A generation found in the engine."""
+    """A generation found in the engine.
+
+    Attributes:
+        half: half-written.
+        kept: it has served, and stands behind its private alias `<index>-kept` until it serves again or is removed.
+    """
 
     generation: Generation
     meta: GenerationMeta
     serving: bool
     half: bool
+    kept: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The row `es-ranking generations` prints."""
@@ -211,6 +218,7 @@ def _published(state: IndexState, generation: Generation) -> Published:
         meta=GenerationMeta.of(state.mapping["_meta"], where=state.name),
         serving=generation.alias in state.aliases,
         half=any(name.endswith(WRITING) for name in state.aliases),
+        kept=generation.index + KEPT in state.aliases,
     )
 
 

@@ -27,6 +27,8 @@ class GenerationMeta:
         night: run of the whole night that this generation brings up to date; empty for a whole night's own.
         space: names the set of item vectors, which tastes in the store must be of; empty where items have none.
         content: alias → checksum of what the run's tables say the index holds; without it nothing is compared with it.
+        ours: shard → last write of the publish; later ones are owners'.
+        settled: shard → last write that no owner's lies before, in what was copied neither; empty if that is not known.
     """
 
     generation: str
@@ -41,6 +43,8 @@ class GenerationMeta:
     night: str = ""
     space: str = ""
     content: dict[str, str] = field(default_factory=dict)
+    ours: dict[str, int] = field(default_factory=dict)
+    settled: dict[str, int] = field(default_factory=dict)
 
     def age_hours(self, now: datetime) -> float:
         """Hours from the run's clock to a UTC time.

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from es_ranking.engine.contract import Engine
-from es_ranking.publish.changes import CAME_OR_WENT, Changes, Compare, cloned, hindrance
+from es_ranking.publish.changes import Changes, Compare, cloned, compared, hindrance
 from es_ranking.publish.generation import (
+    WAS,
     Generation,
     Published,
     generations,
@@ -25,6 +26,7 @@ from segments.catalogue import Catalogue
 from segments.errors import ContractBroken, Refused
 
 _DOCUMENTS_A_SECOND = 4_000
+_NOT_TOLD = frozenset({"bodies", "number", "was", "since", "unsure"})
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class PublishPlan:
         seconds: expected time of the writing, estimated.
         clones: alias → index the new one begins as a copy of; empty where everything is written.
         changes: of each copy, how many documents are added, changed, removed and stay the same.
+        was: the index that tells what served when the publish began; empty where none is needed.
+        since: shard → last write of what serves that the plan has reckoned with; later ones are brought along.
+        unsure: owners' writes to what is copied that `documents` does not reckon with.
     """
 
     generation: str
@@ -67,6 +72,9 @@ class PublishPlan:
     bodies: dict[str, Any] = field(default_factory=dict, repr=False)
     clones: dict[str, str] = field(default_factory=dict)
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
+    was: str = ""
+    since: dict[str, int] = field(default_factory=dict)
+    unsure: int = 0
 
     @property
     def target(self) -> Generation:
@@ -79,7 +87,7 @@ class PublishPlan:
 
     def summary(self) -> dict[str, Any]:
         """The plan without the index bodies: what `--dry-run` prints."""
-        return {key: value for key, value in self.to_dict().items() if key not in {"bodies", "number"}}
+        return {key: value for key, value in self.to_dict().items() if key not in _NOT_TOLD}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -147,14 +155,12 @@ def plan_publish(
     limit = checked_limit(mapping, limit=settings.field_limit, may_raise=settings.raise_field_limit)
     fields = sum(len(segments) for segments in ranks.values())
     why, copied = _reason(generation, now), dict[str, Changes]()
+    since = engine.checkpoints(now.generation.index) if now else {}
     if now is not None and compare is not None:
         against = hindrance(engine, meta, mapping, now=now, found=found, settings=settings)
-        known = {} if against else compare(now)
-        if alias in known and known[alias].before != now.meta.documents:
-            # A reindex has taken over what owners added: a copy would hold documents that no table knows.
-            known, against = {}, CAME_OR_WENT
+        known, against = ({}, against) if against else compared(engine, now, compare, settings)
         copied = cloned(known, settings)
-        why = f"{why}; {_how(known, copied, against or f'run {now.meta.run} cannot be compared with')}"
+        why = f"{why}; {_how(known, copied, against)}"
     counts = {alias: documents, why_alias(alias): documents, users_alias(alias): users}
     writes = {name: copied[name].put if name in copied else count for name, count in counts.items()}
     needed = bytes_needed(engine, now, documents=writes[alias], rank_fields=fields)
@@ -184,6 +190,8 @@ def plan_publish(
         },
         clones={name: now.generation.indices[name] for name in copied} if now else {},
         changes={name: asdict(changes) for name, changes in copied.items()},
+        was=generation.index + WAS if now else "",
+        since=since,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.errors import Conflict, EngineBusy, EngineRejected, EngineUnreachable, IndexMissing
-from es_ranking.publish.generation import generations, served
+from es_ranking.publish.generation import KEPT, generations, served
 from es_ranking.publish.seal import open_to_writes
 from segments.errors import Refused, UsageError
 
@@ -48,11 +48,16 @@ def plan_rollback(engine: Engine, alias: str, *, to: str | None = None) -> Rollb
     if target.half or target.serving:
         state = "is half-written" if target.half else "serves already"
         raise Refused(f"{target.generation.id} {state}", where=alias, hint="es-ranking generations")
+    back, now_on = target.generation.index, now.generation.index
     # Old and new live under the same three aliases: each is taken from one and given to the other at once.
     actions: list[dict[str, Any]] = []
     for name, index in target.generation.indices.items():
         actions.append({"remove": {"index": now.generation.indices[name], "alias": name, "must_exist": True}})
         actions.append({"add": {"index": index, "alias": name, "is_write_index": True}})
+    # Who removes old generations takes this alias first, too: the engine lets one of the two through.
+    if target.kept:
+        actions.append({"remove": {"index": back, "alias": back + KEPT, "must_exist": True}})
+    actions.append({"add": {"index": now_on, "alias": now_on + KEPT}})
     return RollbackPlan(alias, now.generation.id, target.generation.id, tuple(actions))
 
 
@@ -63,7 +68,7 @@ def rollback(engine: Engine, plan: RollbackPlan) -> None:
         Refused: somebody switched meanwhile, or the generation is gone; nothing was changed.
     """
     # A generation that was copied from is closed to writes; what serves must not be.
-    back = [action["add"]["index"] for action in plan.actions if "add" in action]
+    back = [action["add"]["index"] for action in plan.actions if "is_write_index" in action.get("add", {})]
     try:
         open_to_writes(engine, *back)
         engine.update_aliases(plan.actions)

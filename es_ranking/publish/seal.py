@@ -15,6 +15,12 @@ def open_to_writes(engine: Engine, *indices: str) -> None:
         engine.put_settings(",".join(indices), _OPEN)
 
 
+def let_in(engine: Engine, alias: str, index: str | None) -> None:
+    """Lets owners write again into what serves; what does not serve any more stays closed, if it is."""
+    if index in engine.get_alias(alias):
+        open_to_writes(engine, str(index))
+
+
 def left_behind(state: IndexState) -> dict[str, Any]:
     """Settings that a serving index must not have, with the values that mend them."""
     mending: dict[str, Any] = {}

@@ -37,7 +37,16 @@ class GateSettings(Settings):
     )
 
 
-class PublishSettings(Settings):
+class BlockSettings(Settings):
+    """How long owners, who write to what serves, may be kept out before the switch."""
+
+    max_block_seconds: float = Setting(
+        default=10.0, gt=0.0, description="longest time owners' writes are refused before the switch is put off"
+    )
+    rounds: int = Setting(default=5, ge=1, description="tries to bring what owners write within that time")
+
+
+class PublishSettings(BlockSettings):
     """How a generation is written, checked, kept and retired."""
 
     shards: int = Setting(default=1, ge=1, le=1024, description="primary shards of a generation's index")

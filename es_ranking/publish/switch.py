@@ -11,23 +11,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.errors import Conflict, EngineBusy, EngineRejected, EngineUnreachable, IndexMissing
+from es_ranking.publish.carry import UnderNight
+from es_ranking.publish.catch_up import writes_between
+from es_ranking.publish.create import create
+from es_ranking.publish.follow import Followed, Follower
 from es_ranking.publish.gates import Verdict, check_gates, verdict_rows
-from es_ranking.publish.generation import (
-    WRITING,
-    serving,
-    users_alias,
-    why_alias,
-)
+from es_ranking.publish.generation import KEPT, WAS, WRITING, Published, serving, users_alias, why_alias
 from es_ranking.publish.meta import GenerationMeta
 from es_ranking.publish.plan import PublishPlan, refuse_older
 from es_ranking.publish.removal import discard, generation_named, retire
-from es_ranking.publish.seal import open_to_writes
+from es_ranking.publish.seal import let_in
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.publish.write import WriteReport, swept
 from segments.errors import RankingError, Refused
@@ -55,6 +53,7 @@ class Finished:
     retired: tuple[str, ...] = ()
     seconds: float = 0.0
     report: WriteReport = field(default_factory=WriteReport)
+    followed: Followed = field(default_factory=Followed)
 
     def to_dict(self) -> dict[str, Any]:
         """For the step report and the command line."""
@@ -67,6 +66,7 @@ class Finished:
             "retried": self.report.retried,
             "gates": verdict_rows(self.verdicts),
             "retired": list(self.retired),
+            **asdict(self.followed),
             "seconds": round(self.seconds, 3),
         }
 
@@ -78,10 +78,17 @@ def targets_of(plan: PublishPlan) -> Targets:
     return Targets(*names)
 
 
-def counted(engine: Engine, plan: PublishPlan, documents: int) -> PublishPlan:
-    """The begun plan with the number of its documents, where only the writers know it; the generation is told, too."""
+def counted(engine: Engine, plan: PublishPlan, documents: int, *, ours: Mapping[str, int] | None = None) -> PublishPlan:
+    """The begun plan with the number of its documents, where only the writers know it; the generation is told, too.
+
+    Args:
+        ours: see `GenerationMeta`.
+    """
     kept = plan.bodies[plan.alias]["mappings"]["_meta"]
     meta = replace(GenerationMeta.of(kept, where=plan.generation), documents=documents)
+    if ours is not None:
+        # A copy by the hour holds what owners have written into what it was copied from.
+        meta = replace(meta, ours=dict(ours), settled=meta.settled if meta.night else dict(ours))
     engine.put_mapping(plan.generation, {"_meta": {**kept, **meta.to_meta()}})
     return replace(plan, documents=documents)
 
@@ -97,13 +104,16 @@ def begin(engine: Engine, plan: PublishPlan) -> Targets:
     for name in plan.sweeps:
         log.info("removing the half-written %s", name)
         discard(engine, generation_named(plan.alias, name))
+    if plan.replaces:
+        # Who was killed right after his switch has left it.
+        engine.delete_index(plan.replaces + WAS, missing_ok=True)
     try:
-        _create(engine, plan)
+        create(engine, plan)
     except Conflict:
-        # It is somebody else's: what he writes, and what he copies from, stays as it is.
+        # It is somebody else's.
         raise
     except RankingError:
-        # Before the first document nobody else cleans up, and what was to be copied would stay closed to writes.
+        # Before the first document nobody else cleans up.
         try:
             abort(engine, plan)
         except RankingError as error:
@@ -120,14 +130,15 @@ def finish(
     report: WriteReport,
     figures: Mapping[str, float] | None = None,
 ) -> Finished:
-    """Refreshes, reconciles the counts, passes the gates, and switches.
+    """Refreshes, reconciles the counts, passes the gates, brings what owners have written meanwhile, and switches.
 
     Args:
         report: what the writers of all indices say, for the share of refused documents.
         figures: what the night knows for the gates, such as `calibration`.
 
     Raises:
-        Refused: counts do not reconcile, a gate failed, a newer generation serves, or this one was overtaken.
+        Refused: counts do not reconcile, a gate failed, a newer generation serves, this one was overtaken, or owners
+            write faster than it can follow.
     """
     began = time.perf_counter()
     allowed = int(settings.max_refused_share * plan.documents)
@@ -144,11 +155,49 @@ def finish(
     documents = _reconcile(engine, plan, refused=report.refused)
     verdicts = check_gates(engine, plan, settings.gates, figures)
     settle(engine, plan, settings)
-    switch(engine, plan)
+    ours = engine.checkpoints(plan.generation)
+    plan = counted(engine, plan, documents, ours=ours)
+    followed = Followed()
+    if plan.replaces is None:
+        switch(engine, plan)
+    else:
+        plan, followed = _follow(engine, plan, settings, ours)
     retired = retire(engine, plan)
     return Finished(
-        plan.generation, plan.replaces, documents, tuple(verdicts), tuple(retired), time.perf_counter() - began, report
-    )
+        plan.generation, plan.replaces, plan.documents, tuple(verdicts), tuple(retired), time.perf_counter() - began,
+        report, followed,
+    )  # fmt: skip
+
+
+def _follow(
+    engine: Engine, plan: PublishPlan, settings: PublishSettings, ours: Mapping[str, int]
+) -> tuple[PublishPlan, Followed]:
+    """The switch, with all that owners have written since the plan was made; the plan with the documents of then."""
+    assert plan.replaces is not None
+    _as_planned(engine, plan)
+    follower = Follower(
+        engine, alias=plan.alias, source=plan.replaces, index=plan.generation, since=plan.since, witness=plan.was,
+        carrier=UnderNight(engine, plan.generation, settings.keyword_attributes), settings=settings, limits=settings,
+    )  # fmt: skip
+
+    def check() -> None:
+        nonlocal plan
+        if (documents := engine.count(plan.generation)) != plan.documents:
+            plan = counted(engine, plan, documents, ours=ours)
+
+    followed = follower.switch(lambda: switch(engine, plan), check=check)
+    if followed is None:
+        raise Refused(
+            f"in {settings.rounds} rounds what owners write could not be brought in {settings.max_block_seconds:g} s",
+            where=plan.generation,
+            hint="the previous ranks keep serving and owners write; publish again when less is written, or raise "
+            "publish.max_block_seconds",
+        )
+    try:
+        engine.delete_index(plan.was, missing_ok=True)
+    except RankingError as error:
+        log.warning("%s stays until the next publish: %s", plan.was, error)
+    return plan, followed
 
 
 def settle(engine: Engine, plan: PublishPlan, settings: PublishSettings) -> None:
@@ -160,39 +209,23 @@ def settle(engine: Engine, plan: PublishPlan, settings: PublishSettings) -> None
 def abort(engine: Engine, plan: PublishPlan) -> None:
     """Removes the half-written generation; one that serves already is left alone. May be called twice.
 
-    What it was copied from serves on, and takes writes again.
+    Then what serves takes writes again, and not before: the engine may have a switch in its queue until then, and what
+    was written in between would be lost.
     """
     discard(engine, plan.target)
-    with suppress(IndexMissing):
-        open_to_writes(engine, *plan.clones.values())
-
-
-def _create(engine: Engine, plan: PublishPlan) -> None:
-    # The main index first: it is what tells that a generation exists, so its side indices are never orphans.
-    for alias in (plan.alias, why_alias(plan.alias), users_alias(plan.alias)):
-        index = plan.indices[alias]
-        body = {**plan.bodies[alias], "aliases": {index + WRITING: {}}}
-        if alias in plan.clones:
-            _clone(engine, plan.clones[alias], index, body)
-        else:
-            engine.create_index(index, body)
-
-
-def _clone(engine: Engine, source: str, index: str, body: Mapping[str, Any]) -> None:
-    # What has been copied is never written again, so its seal may stay: reading, rolling back and deleting need none.
-    engine.close_to_writes(source)
-    # A copy has as many shards as what it is copied from.
-    settings = {name: value for name, value in body["settings"].items() if name != "index.number_of_shards"}
-    engine.clone_index(source, index, {"settings": settings, "aliases": body["aliases"]})
-    engine.put_mapping(index, {"_meta": body["mappings"]["_meta"]})
+    let_in(engine, plan.alias, plan.replaces)
 
 
 def _reconcile(engine: Engine, plan: PublishPlan, *, refused: int) -> int:
     documents = engine.count(plan.generation)
     users = engine.count(plan.indices[users_alias(plan.alias)])
     wrong = []
+    # Of what owners have written into a copy, any may be one more or one less.
+    unsure = 0
+    if plan.alias in plan.clones:
+        unsure = plan.unsure + writes_between(plan.since, engine.checkpoints(plan.clones[plan.alias]))
     # A refused document is missing in whichever index it was for.
-    if not plan.documents - refused <= documents <= plan.documents:
+    if not plan.documents - refused - unsure <= documents <= plan.documents + unsure:
         wrong.append(f"{documents} documents instead of {plan.documents}")
     if not plan.users - refused <= users <= plan.users:
         wrong.append(f"{users} users instead of {plan.users}")
@@ -205,11 +238,11 @@ def _reconcile(engine: Engine, plan: PublishPlan, *, refused: int) -> int:
     return documents
 
 
-def switch(engine: Engine, plan: PublishPlan) -> None:
-    """The one atomic change: the plan's generation serves under every alias, what served before does not.
+def _as_planned(engine: Engine, plan: PublishPlan) -> Published | None:
+    """What serves, which is what the plan saw.
 
     Raises:
-        Refused: something else serves by now than the plan saw, or this generation was swept.
+        Refused: something else serves by now.
     """
     now = serving(engine, plan.alias)
     refuse_older(plan.target, now)
@@ -220,6 +253,16 @@ def switch(engine: Engine, plan: PublishPlan) -> None:
             where=plan.alias,
             hint="publish again",
         )
+    return now
+
+
+def switch(engine: Engine, plan: PublishPlan) -> None:
+    """The one atomic change: the plan's generation serves under every alias, what served before does not.
+
+    Raises:
+        Refused: something else serves by now than the plan saw, or this generation was swept.
+    """
+    now = _as_planned(engine, plan)
     old = now.generation.indices if now else {}
     actions: list[dict[str, Any]] = []
     for alias, index in plan.indices.items():
@@ -228,6 +271,8 @@ def switch(engine: Engine, plan: PublishPlan) -> None:
         actions.append({"remove": {"index": index, "alias": index + WRITING, "must_exist": True}})
         # Only one index behind an alias may be its write index: two first publishers cannot both add theirs.
         actions.append({"add": {"index": index, "alias": alias, "is_write_index": True}})
+    if now:
+        actions.append({"add": {"index": now.generation.index, "alias": now.generation.index + KEPT}})
     try:
         engine.update_aliases(actions)
     except (IndexMissing, Conflict, EngineRejected) as error:

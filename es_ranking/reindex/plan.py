@@ -38,15 +38,14 @@ class ReindexPlan:
     """Everything a reindex needs to know.
 
     Attributes:
-        publish: the generation to be; `replaces` is the one that is copied.
-        since: shard → last write that the copying is sure to see; later ones are caught up with.
+        publish: the generation to be; `replaces` is the one that is copied, and the copying is sure to see what was
+            written until `since`.
         attributes: attributes that the new mapping has as fields of their own and the old one has not.
         differences: path → what changes, for people.
         settled: replicas and refresh interval of the new index once it serves.
     """
 
     publish: PublishPlan
-    since: dict[str, int]
     attributes: tuple[str, ...]
     differences: dict[str, str]
     settled: dict[str, Any]
@@ -65,7 +64,7 @@ class ReindexPlan:
     def to_meta(self) -> dict[str, Any]:
         """For the mapping's `_meta`; `of` gives the same plan back."""
         publish = {**self.publish.to_dict(), "bodies": {}}
-        return {REINDEX: {"publish": publish, "since": self.since, "attributes": list(self.attributes),
+        return {REINDEX: {"publish": publish, "attributes": list(self.attributes),
                           "differences": self.differences, "settled": self.settled,
                           "settings": self.settings.model_dump(mode="json")}}  # fmt: skip
 
@@ -75,7 +74,7 @@ class ReindexPlan:
         kept: dict[str, Any] = state.mapping["_meta"][REINDEX]
         publish = PublishPlan.from_dict(kept["publish"])
         bodies = {publish.alias: {"mappings": {"_meta": state.mapping["_meta"]}}}
-        return cls(replace(publish, bodies=bodies), kept["since"], tuple(kept["attributes"]), kept["differences"],
+        return cls(replace(publish, bodies=bodies), tuple(kept["attributes"]), kept["differences"],
                    kept["settled"], ReindexSettings.of(kept["settings"], where=state.name))  # fmt: skip
 
 
@@ -104,7 +103,8 @@ def plan_reindex(
     (state,) = engine.indices(now.generation.index)
     chosen = wanted or PublishSettings()
     generation = next_generation(found, alias, now.meta.run)
-    meta = replace(now.meta, generation=generation.id, number=generation.number)
+    # What owners have written is copied with all the rest: nobody can tell it from ours any more.
+    meta = replace(now.meta, generation=generation.id, number=generation.number, ours={}, settled={})
     mapping, analysis = _mapping(state, now, wanted)
     limit = checked_limit(
         mapping, limit=int(state.settings.get("index.mapping.total_fields.limit", 1000)),
@@ -143,6 +143,7 @@ def plan_reindex(
         sweeps=tuple(p.generation.id for p in found if p.half and p.generation < now.generation),
         bodies={alias: body, **dict.fromkeys(sides, side)},
         clones={side: now.generation.indices[side] for side in sides},
+        since=engine.checkpoints(now.generation.index),
     )
     settled: dict[str, Any] = {"replicas": chosen.replicas, "refresh_interval": chosen.refresh_interval}
     if wanted is None:
@@ -151,9 +152,7 @@ def plan_reindex(
         # Never refreshed is what a crash left behind, not what anybody wants.
         settled["refresh_interval"] = chosen.refresh_interval if interval == "-1" else interval
     added = tuple(name for name in chosen.keyword_attributes if name not in state.mapping["properties"])
-    whole = ReindexPlan(
-        plan, engine.checkpoints(now.generation.index), added, _differences(state, body), settled, settings
-    )
+    whole = ReindexPlan(plan, added, _differences(state, body), settled, settings)
     body["mappings"]["_meta"] |= whole.to_meta()
     return whole
 
@@ -162,9 +161,11 @@ def begun_reindex(engine: Engine, alias: str) -> ReindexPlan | None:
     """The plan of a reindex that was begun and neither finished nor removed."""
     for state in engine.indices(f"{alias}-*"):
         half = any(name.endswith(WRITING) for name in state.aliases)
-        meta = state.mapping.get("_meta") or {}
-        if half and REINDEX in meta and meta[REINDEX]["publish"]["alias"] == alias:
-            return ReindexPlan.of(state)
+        if half and REINDEX in (state.mapping.get("_meta") or {}):
+            begun = ReindexPlan.of(state).publish
+            # Its record is handed on to copies of it.
+            if (begun.alias, begun.generation) == (alias, state.name):
+                return ReindexPlan.of(state)
     return None
 
 

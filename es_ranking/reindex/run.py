@@ -9,55 +9,41 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.errors import EngineBusy, EngineDenied
-from es_ranking.publish.delta import delete_documents
+from es_ranking.publish.carry import Carrier
+from es_ranking.publish.follow import Followed, Follower
 from es_ranking.publish.plan import PublishPlan
-from es_ranking.publish.seal import open_to_writes
+from es_ranking.publish.seal import let_in, open_to_writes
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.publish.switch import Targets, abort, begin, counted, settle, switch, targets_of
-from es_ranking.publish.write import swept, write_documents
-from es_ranking.reindex.catch_up import Query, parted, too_many, unequal, with_attributes, written_since
+from es_ranking.publish.write import swept
 from es_ranking.reindex.plan import ReindexPlan
+from es_ranking.reindex.sameness import unequal
 from es_ranking.scripts.store import ATTRIBUTES, put_scripts
 from segments.errors import RankingError, Refused
 
 log = logging.getLogger("es_ranking.reindex")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FORGOTTEN = 3
-_SHORT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Reindexed:
-    """A copy that serves now.
-
-    Attributes:
-        caught_up: documents written again because their source was written while it was copied.
-        deleted: documents taken away because their source was.
-        rounds: how often writers were kept out; all but the last time in vain.
-        blocked_seconds: how long they were, the last time.
-    """
+    """A copy that serves now."""
 
     generation: str
     replaced: str
     documents: int
-    caught_up: int
-    deleted: int
-    rounds: int
-    blocked_seconds: float
+    followed: Followed
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-class _TooLong(Exception):
-    """Writers have been kept out for as long as they may be."""
+        found = asdict(self)
+        return {**found, **found.pop("followed")}
 
 
 def reindex(engine: Engine, plan: ReindexPlan, *, publish: PublishSettings, resume: bool) -> Reindexed:
@@ -81,29 +67,45 @@ def reindex(engine: Engine, plan: ReindexPlan, *, publish: PublishSettings, resu
         # What is not refreshed is not copied.
         engine.refresh(plan.source)
         targets = begin(engine, plan.publish)
+    documents = 0
+
+    def check() -> None:
+        nonlocal documents
+        wrong = unequal(engine, plan.publish.generation, plan.source, sample=plan.settings.sample,
+                        attributes=plan.attributes)  # fmt: skip
+        if wrong:
+            raise Refused(f"the copy is not the same: {wrong}", where=plan.publish.generation)
+        documents = engine.count(plan.publish.generation)
+        counted(engine, plan.publish, documents)
+
     try:
         _copy(engine, plan, targets)
         engine.refresh(targets.main)
-        copy = _Copy(engine, plan, targets, publish, parted(engine, targets.main))
-        copy.come_near()
         # No gate: the ranks were judged when they were published, of a copy only sameness is asked.
         settle(engine, plan.publish, publish.model_copy(update=plan.settled))
-        counted(engine, plan.publish, engine.count(targets.main))
-        for round_ in range(1, plan.settings.rounds + 1):
-            copy.come_near()
-            blocked = copy.switch()
-            if blocked is not None:
-                return Reindexed(plan.publish.generation, plan.source, copy.documents, copy.written, copy.deleted,
-                                 round_, round(blocked, 3), round(time.perf_counter() - began, 3))  # fmt: skip
-            log.info("writers may write again; the switch is tried once more")
+        follower = Follower(
+            engine, alias=plan.publish.alias, source=plan.source, index=plan.publish.generation,
+            since=plan.publish.since, witness=None, carrier=Carrier(plan.attributes), settings=publish,
+            limits=plan.settings,
+        )  # fmt: skip
+        followed = follower.switch(lambda: switch(engine, plan.publish), check=check)
     except Refused:
         abort(engine, plan.publish)
         raise
-    raise Refused(
-        f"in {plan.settings.rounds} rounds the last changes took longer than {plan.settings.max_block_seconds:g} s",
-        where=plan.publish.generation,
-        hint=f"es-ranking reindex {plan.publish.alias} --resume --max-block-seconds …, when less is written",
-    )
+    except BaseException:
+        try:
+            let_in(engine, plan.publish.alias, plan.source)
+        except RankingError as error:
+            log.error("%s may refuse writes still: es-ranking doctor %s --mend (%s)", plan.source,
+                      plan.publish.alias, error)  # fmt: skip
+        raise
+    if followed is None:
+        raise Refused(
+            f"in {plan.settings.rounds} rounds the last changes took longer than {plan.settings.max_block_seconds:g} s",
+            where=plan.publish.generation,
+            hint=f"es-ranking reindex {plan.publish.alias} --resume --max-block-seconds …, when less is written",
+        )
+    return Reindexed(plan.publish.generation, plan.source, documents, followed, round(time.perf_counter() - began, 3))
 
 
 def _found(engine: Engine, plan: PublishPlan) -> Targets:
@@ -157,86 +159,3 @@ def _done(engine: Engine, plan: ReindexPlan, targets: Targets, task: str) -> boo
         time.sleep(pause)
         pause = min(_LONGEST_PAUSE, 2 * pause)
     return False
-
-
-class _Copy:
-    """A copy that is complete as of `since` and follows its source."""
-
-    def __init__(
-        self, engine: Engine, plan: ReindexPlan, targets: Targets, publish: PublishSettings, parts: list[Query]
-    ) -> None:
-        self.engine, self.plan, self.targets, self.parts = engine, plan, targets, parts
-        self.publish = publish
-        self.since = plan.since
-        self.written = self.deleted = self.documents = 0
-
-    def come_near(self) -> None:
-        """Follows the source, which is written on, until a pass is so short that writers could have waited for it."""
-        for _ in range(self.plan.settings.rounds):
-            began = time.perf_counter()
-            self._follow(None)
-            if time.perf_counter() - began < min(_SHORT_SECONDS, self.plan.settings.max_block_seconds / 2):
-                return
-
-    def switch(self) -> float | None:
-        """Keeps writers out, follows for the last time, compares and switches; seconds they were out, None: in vain.
-
-        The old index stays closed: what was still on its way there is refused instead of lost. Going back opens it.
-        """
-        source, began = self.plan.source, time.perf_counter()
-        until = began + self.plan.settings.max_block_seconds
-        try:
-            self.engine.close_to_writes(source)
-            self._follow(until)
-            wrong = unequal(self.engine, self.targets.main, source, sample=self.plan.settings.sample,
-                            attributes=self.plan.attributes)  # fmt: skip
-            if wrong:
-                raise Refused(f"the copy is not the same: {wrong}", where=self.plan.publish.generation)
-            self.documents = self.engine.count(self.targets.main)
-            _in_time(until)
-            switch(self.engine, self.plan.publish)
-        except _TooLong:
-            open_to_writes(self.engine, source)
-            return None
-        except BaseException:
-            try:
-                open_to_writes(self.engine, source)
-            except RankingError as error:
-                log.error("%s may refuse writes still: es-ranking doctor %s --mend (%s)", source,
-                          self.plan.publish.alias, error)  # fmt: skip
-            raise
-        return time.perf_counter() - began
-
-    def _follow(self, until: float | None) -> None:
-        """Writes what was written since, takes away what was deleted.
-
-        Raises:
-            _TooLong: `until` is over.
-        """
-        source, main = self.plan.source, self.targets.main
-        upto = self.engine.checkpoints(source)
-        if upto == self.since:
-            return
-        self.engine.refresh(source)
-        report = write_documents(self.engine, main, self._changed(until), settings=self.publish)
-        if report.refused:
-            first = report.ledger[0]
-            raise Refused(f"the copy would not take {first.id}: {first.reason}", where=main)
-        self.engine.refresh(main)
-        gone = too_many(self.engine, main, source, self.parts)
-        _in_time(until)
-        if gone:
-            self.deleted += delete_documents(self.engine, main, gone, settings=self.publish)
-            self.engine.refresh(main)
-        self.written, self.since = self.written + report.written, upto
-        log.info("%s documents written again, %s taken away", f"{report.written:,}", f"{len(gone):,}")
-
-    def _changed(self, until: float | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for doc_id, document in written_since(self.engine, self.plan.source, self.since):
-            _in_time(until)
-            yield doc_id, with_attributes(document, self.plan.attributes)
-
-
-def _in_time(until: float | None) -> None:
-    if until is not None and time.perf_counter() > until:
-        raise _TooLong

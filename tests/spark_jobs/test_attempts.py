@@ -117,6 +117,17 @@ def test_generations_are_those_the_run_has_made(tmp_path: Path) -> None:
     assert (later["kind"], later["generations"]) == ("hourly", [])
 
 
+def test_a_night_that_took_an_hours_clock_tells_its_own_events(tmp_path: Path) -> None:
+    with Recorder(tmp_path / RUN, ["ingest"], "world") as attempt:
+        attempt.begins("ingest")
+    (tmp_path / RUN / "steps").mkdir()
+    for step, told in (("catch_up", {"events": 3}), ("ingest", {"rows_out": {"events": 70}})):
+        (tmp_path / RUN / "steps" / f"{step}.json").write_text(json.dumps(told))
+    assert (history(tmp_path)[0]["kind"], history(tmp_path)[0]["events"]) == ("nightly", 70)
+    HourBase(RUN, {"product": RUN}).write(tmp_path, RUN)
+    assert (history(tmp_path)[0]["kind"], history(tmp_path)[0]["events"]) == ("hourly", 3)
+
+
 def test_a_full_disk_does_not_hide_the_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

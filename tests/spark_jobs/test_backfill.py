@@ -86,24 +86,25 @@ def test_item_vectors_count_where_the_recipe_has_them(tmp_path: Path, recipe: Re
 
 
 @pytest.mark.parametrize(
-    ("served", "publishes", "why"),
+    ("served", "remade", "whole", "why"),
     [
-        ("", True, "the last night is published"),
-        (RUNS[0], True, "the last night is published"),
-        (RUNS[2], False, "it serves already"),
-        ("20171128T010000", False, "shop serves 20171128T010000, which is newer"),
+        ("", True, True, "the last night is published"),
+        (RUNS[0], True, True, "the last night is published"),
+        # What serves was made of other tables than those that are made anew.
+        (RUNS[2], True, False, "it serves already"),
+        ("20171128T010000", False, False, "shop serves 20171128T010000, which is newer"),
     ],
 )
 def test_only_the_last_night_is_published_and_never_over_a_newer_one(
-    tmp_path: Path, recipe: Recipe, served: str, publishes: bool, why: str
+    tmp_path: Path, recipe: Recipe, served: str, remade: bool, whole: bool, why: str
 ) -> None:
     steps = [night[0] for night in planned(tmp_path, recipe, {"shop": served})]
-    assert steps == [RANKED, RANKED, NIGHTLY if publishes else RANKED]
+    assert steps == [RANKED, RANKED, NIGHTLY if remade else RANKED]
     for run in RUNS:
         write_night(tmp_path, run)
-    whole = planned(tmp_path, recipe, {"shop": served})
-    assert [night[0] for night in whole] == [(), (), (PUBLISH,) if publishes else ()]
-    assert why in whole[-1][1]
+    nights = planned(tmp_path, recipe, {"shop": served})
+    assert [night[0] for night in nights] == [(), (), (PUBLISH,) if whole else ()]
+    assert why in nights[-1][1]
 
 
 def test_a_publish_that_was_killed_between_two_shelves_is_repeated(tmp_path: Path, recipe: Recipe) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from es_ranking.engine.contract import Engine
@@ -12,7 +14,19 @@ from es_ranking.publish.rollback import plan_rollback, rollback
 from es_ranking.publish.switch import abort, begin, finish
 from es_ranking.publish.write import WriteReport, write_documents
 from segments.errors import Refused, UsageError
-from tests.es_ranking.publish.shop import CATALOGUE, ITEMS, SETTINGS, Publisher, documents, plan_for, top, users
+from tests.contracts.faulty_engine import FaultyEngine
+from tests.es_ranking.publish.shop import (
+    CATALOGUE,
+    ITEMS,
+    SETTINGS,
+    Publisher,
+    documents,
+    plan_for,
+    publish_night,
+    top,
+    users,
+)
+from tests.es_ranking.publish.watch import turn_of
 
 NIGHT_1, NIGHT_2, NIGHT_3 = "20171127T000000", "20171128T000000", "20171129T000000"
 
@@ -136,6 +150,30 @@ def test_retention_keeps_what_the_settings_say(engine: Engine, index_name: str, 
     third = published(NIGHT_3, settings=settings)
     assert states(engine, index_name) == {second.generation: "kept", third.generation: "serving"}
     assert len(engine.indices(f"{index_name}*")) == 6
+
+
+def test_a_rollback_to_what_is_just_being_removed_wins_or_is_refused(
+    engine: Engine, index_name: str, published: Publisher
+) -> None:
+    first, _ = published(NIGHT_1), published(NIGHT_2, turn=5)
+    late = plan_rollback(engine, index_name)
+
+    class Beset(FaultyEngine):
+        """The operator goes back at the very moment at which the oldest generation is claimed for removal."""
+
+        def update_aliases(self, actions: Any) -> None:
+            if "-discarded" in str(actions):
+                rollback(engine, plan_rollback(engine, index_name, to=first.generation))
+            engine.update_aliases(actions)
+
+    third = publish_night(Beset(engine), index_name, NIGHT_3, turn=7)  # type: ignore[arg-type]
+    assert third.retired == ()
+    assert turn_of(engine, index_name) == 0
+    rollback(engine, plan_rollback(engine, index_name, to=third.generation))
+    assert published("20171130T000000", turn=9).retired == (first.generation, late.serving)
+    with pytest.raises(Refused, match="switched first"):
+        rollback(engine, late)
+    assert turn_of(engine, index_name) == 9
 
 
 def test_the_same_run_again_is_a_later_generation(engine: Engine, index_name: str, published: Publisher) -> None:

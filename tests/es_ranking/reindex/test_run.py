@@ -67,8 +67,8 @@ def told(engine: Engine, alias: str, check: str) -> str:
 def test_the_same_documents_behind_other_analysers_fields_and_shards(engine: Engine, shop: str) -> None:
     with Searcher(engine, shop):
         done = run(engine, shop, wanted=WANTED)
-    assert (done.documents, done.caught_up, done.deleted, done.rounds) == (ITEMS, 0, 0, 1)
-    assert 0.0 < done.blocked_seconds < done.seconds
+    assert (done.documents, done.followed.caught_up, done.followed.deleted, done.followed.rounds) == (ITEMS, 0, 0, 1)
+    assert 0.0 < done.followed.blocked_seconds < done.seconds
     now = serving(engine, shop)
     assert now is not None
     assert (now.generation.id, now.generation.number, now.meta.run) == (done.generation, 2, NIGHT)
@@ -117,7 +117,7 @@ def test_what_owners_wrote_before_and_during_is_there(engine: Engine, shop: str)
             return engine.checkpoints(index)
 
     done = reindex(Writing(engine), plan, publish=SETTINGS, resume=False)  # type: ignore[arg-type]
-    assert (done.documents, done.deleted) == (ITEMS - 1, 1)
+    assert (done.documents, done.followed.deleted) == (ITEMS - 1, 1)
     assert engine.mget(shop, ["i005", "i007"]) == [None, None]
     assert engine.mget(shop, ["i003", "late", "i008"], source=["price"]) == [
         {"price": 7.0},
@@ -255,7 +255,7 @@ def test_the_switch_never_arrived(engine: Engine, shop: str) -> None:
     assert write(engine, shop) == []
     done = resume(engine, shop)
     assert serving(engine, shop).generation.id == done.generation  # type: ignore[union-attr]
-    assert (done.documents, done.caught_up) == (ITEMS + 1, 1)
+    assert (done.documents, done.followed.caught_up) == (ITEMS + 1, 1)
 
 
 @pytest.mark.parametrize("moment", ["start_reindex", "copying", "close_to_writes", "update_aliases", "switched"])

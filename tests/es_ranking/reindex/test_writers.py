@@ -2,58 +2,22 @@
 
 from __future__ import annotations
 
-import random
-from threading import Event, Thread
 from typing import Any
 
 import pytest
 
 from es_ranking.engine.contract import BulkAction, Engine
+from es_ranking.publish import catch_up
+from es_ranking.publish.catch_up import too_many, with_attributes
 from es_ranking.publish.locally import publish
-from es_ranking.reindex import catch_up
-from es_ranking.reindex.catch_up import too_many, with_attributes
 from es_ranking.reindex.plan import plan_reindex
 from es_ranking.reindex.run import reindex
 from es_ranking.reindex.settings import ReindexSettings
 from es_ranking.scripts.store import ATTRIBUTES, put_scripts
+from tests.es_ranking.publish.owners import Owner
 from tests.es_ranking.publish.shop import NIGHT, SETTINGS, documents, plan_for, users
 
 ITEMS, OWNERS = 1_500, 3
-
-
-class Owner(Thread):
-    """Writes and deletes products of his own until he is told to stop; knows what each must be in the end."""
-
-    def __init__(self, engine: Engine, alias: str, number: int, held: dict[str, Any]) -> None:
-        super().__init__(daemon=True)
-        self.engine, self.alias, self.rng, self.stop = engine, alias, random.Random(number), Event()
-        self.held: dict[str, Any] = held
-        self.ids = [*held, *(f"new-{number}-{n}" for n in range(100))]
-        self.taken, self.refused, self.wrong = 0, 0, ""
-
-    def run(self) -> None:
-        while not self.stop.wait(0.01):
-            actions = []
-            for doc_id in self.rng.sample(self.ids, 5):
-                price = self.rng.random()
-                document = {"item_id": doc_id, "price": price, "attributes": {"colour": "red"},
-                            "rank": {"B": {"all": 0.0001 * price + 1e-9}}}  # fmt: skip
-                gone = self.rng.random() < 0.3
-                actions.append(
-                    BulkAction(self.alias, doc_id, None if gone else document, "delete" if gone else "index")
-                )
-            while actions:
-                result = self.engine.bulk(actions)
-                again = {error.position for error in result.errors}
-                if any(error.status != 403 for error in result.errors):
-                    self.wrong = str(result.errors)
-                    return
-                for position, action in enumerate(actions):
-                    if position not in again:
-                        self.held[str(action.id)] = action.document
-                self.taken += len(actions) - len(again)
-                self.refused += len(again)
-                actions = [actions[position] for position in sorted(again)]
 
 
 @pytest.mark.parametrize("shards", [1, 3])
@@ -85,8 +49,8 @@ def test_no_write_and_no_deletion_is_lost(
             owner.stop.set()
             owner.join(60)
     assert [owner.wrong for owner in owners] == [""] * OWNERS
-    assert done.caught_up > 0
-    assert done.deleted > 0
+    assert done.followed.caught_up > 0
+    assert done.followed.deleted > 0
     engine.refresh(index_name)
     assert engine.get_alias(index_name) == [done.generation]
     expected = {name: document for owner in owners for name, document in owner.held.items() if document is not None}
