@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "hourly": ("cli.hourly", "group", "Bring the served ranks up to date between two nights."),
     "jobs": ("cli.jobs", "group", "Package the batch steps for spark-submit."),
     "lures": ("cli.lures", "group", "Items that draw clicks against the intent: review, allow, deny."),
+    "loop": ("cli.loop", "group", "Nights, pages and clicks in a world whose truth is known."),
     "models": ("cli.models", "group", "Fit, train and judge ranking models."),
     "nightly": ("cli.nightly", "group", "Run the nightly job, whole or by step."),
     "node": ("cli.node", "group", "Start, stop and look at the embedded Elasticsearch and Redis."),

@@ -16,7 +16,7 @@ from spark_jobs.bandits.keys import draw_uniforms, iso_week
 from spark_jobs.bandits.linear import hashed_features, linear_belief
 from spark_jobs.bandits.registry import bandit
 from spark_jobs.history import clock, current_segments, exact_sum
-from spark_jobs.tables import schema_of
+from spark_jobs.tables import names_of, schema_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -57,7 +57,7 @@ def run(night: Night) -> dict[str, object]:
         .select("item_kind", "variant", "segment", "item_id", "list", "pctr", *counted, *told)
     )
     drawn = frame.groupBy("item_kind", "variant", "segment").applyInArrow(
-        _drawer(recipe, iso_week(night.as_of), rates, told), schema_of("draws")
+        drawer(recipe, iso_week(night.as_of), rates, told), schema_of("draws")
     )
     rows = tables.write(drawn, "draws", night.run).rows
     totals.unpersist()
@@ -135,13 +135,20 @@ def _faded(age: Column, explore: ExploreSettings) -> Column:
     return F.pow(F.lit(0.5), F.floor(age / DAY) / explore.half_life_days)
 
 
-def _drawer(
-    recipe: Recipe, week: str, rates: dict[str, float], told: tuple[str, ...]
-) -> Callable[[pa.Table], pa.Table]:
-    """One (kind, variant, segment): its rows in the order of their ids, so that nothing depends on how they came."""
+def drawer(recipe: Recipe, week: str, rates: dict[str, float], told: tuple[str, ...]) -> Callable[[pa.Table], pa.Table]:
+    """What draws one (kind, variant, segment): rows of `scores` with their item's list and counts → rows of `draws`.
+
+    Rows are put in the order of their ids, so that nothing depends on how they came.
+
+    Args:
+        recipe: of the night.
+        week: ISO week that the draws are keyed by.
+        rates: overall click rate by item kind, the prior where counts alone score.
+        told: item columns that linear beliefs are made of.
+    """
     explore = {kind: shelf.explore for kind, shelf in recipe.shelves.items()}
     variants = {name: (variant.bandit, variant.scorer) for name, variant in recipe.variants.items()}
-    names = schema_of("draws").fieldNames()
+    names = names_of("draws")
 
     def draw(rows: pa.Table) -> pa.Table:
         import pyarrow as pa

@@ -21,9 +21,6 @@ from spark_jobs.lure_counts import EVERYBODY
 from spark_jobs.lure_files import LureFile
 from spark_jobs.lure_verdicts import shelf_verdicts
 from spark_jobs.lures.actions import act_on_lures
-from spark_jobs.lures.context import Traits
-from spark_jobs.lures.judge import Items, Verdict, judge
-from spark_jobs.lures.label_model import UNKNOWN
 from spark_jobs.tables import names_of, schema_of
 
 if TYPE_CHECKING:
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame
 
-    from spark_jobs.lures.settings import LureSettings
     from spark_jobs.night import Night
     from spark_jobs.recipe import Recipe
 
@@ -96,22 +92,6 @@ def _with_verdicts(night: Night, lures: DataFrame) -> DataFrame:
     )
     both = draws.join(F.broadcast(own), [*on, "segment"], "left").withColumn("reason", F.coalesce("why", "reason"))
     return both.withColumn("probability", F.coalesce("own", "probability"))
-
-
-def judge_items(list_of: NDArray[np.str_], counts: Mapping[str, NDArray[np.float64]], rule: LureSettings) -> Verdict:
-    """How probably each item of a shelf is a lure, by counts alone.
-
-    Args:
-        list_of: (n,) the name of each item's list.
-        counts: columns of `lure_counts`, (n,) each; rules whose counts are not there do not vote.
-        rule: what should follow a click.
-    """
-    n = list_of.size
-    lists = np.unique(list_of, return_inverse=True)[1].astype(np.int64)
-    unknown = np.full(n, UNKNOWN, dtype=np.int64)
-    nan = np.full(n, np.nan)
-    found = judge(Items(Traits(lists, unknown, nan, nan), [None] * n, counts, unknown), rule)
-    return found.verdict() if found else Verdict(np.zeros(n), [""] * n)
 
 
 def ranker(

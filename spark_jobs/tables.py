@@ -8,6 +8,7 @@ on local disks, HDFS and object stores alike (none of them needs an atomic renam
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from dataclasses import asdict
 from typing import TYPE_CHECKING, cast
@@ -177,6 +178,14 @@ def schema_of(table: str) -> StructType:
     if table not in SCHEMAS:
         raise UsageError.unknown("table", table, SCHEMAS)
     return cast("StructType", StructType.fromDDL(" ".join(SCHEMAS[table].split())))
+
+
+def names_of(table: str) -> list[str]:
+    """The names of a table's contract columns, without Spark."""
+    if table not in SCHEMAS:
+        raise UsageError.unknown("table", table, SCHEMAS)
+    # Commas within MAP<…> part no columns.
+    return [column.split()[0] for column in re.split(r",(?![^<]*>)", SCHEMAS[table])]
 
 
 def _required(table: str) -> frozenset[str]:

@@ -26,12 +26,14 @@ BY_NIGHT = (
     ("coverage", "coverage: share of products shown, %", 100.0),
     ("entropy", "entropy of what is shown", 1.0),
 )
-LOST = (
-    ("clicks_per_user", "clicks per user"),
-    ("purchases_per_user", "purchases per user"),
-    ("regret", "regret"),
-    ("repeats", "repeats"),
-    ("close", "gaps broken"),
+# In per cent of what the whole has, or, of shares of places, in points.
+PARTS = (
+    ("clicks_per_user", "clicks per user", "%"),
+    ("purchases_per_user", "purchases per user", "%"),
+    ("regret", "regret", "%"),
+    ("lures", "lures", "points"),
+    ("repeats", "repeats", "points"),
+    ("close", "same brand too near", "points"),
 )
 SMOOTHED = 5
 
@@ -96,28 +98,27 @@ def _new(report: Mapping[str, Any]) -> Figure:
 
 
 def _parts(report: Mapping[str, Any]) -> Figure:
-    """What is lost without a part, in per cent of what the whole has, with intervals over the seeds."""
-    figure = _figure(13.5, 3.6)
+    """What changes without a part, with intervals over the seeds."""
     names = list(report["ablations"])
-    for place, (rate, title) in enumerate(LOST, start=1):
-        axis = figure.add_subplot(1, len(LOST), place)
+    figure = _figure(13.5, 1.4 + 0.45 * len(names))
+    for place, (rate, title, unit) in enumerate(PARTS, start=1):
+        axis = figure.add_subplot(1, len(PARTS), place)
         for line, name in enumerate(names):
-            told = report["ablations"][name]
-            own, lost = told[rate]["own"]["value"], told[rate]["lost"]
-            whole = own + lost["value"]
-            if not whole:
-                continue
-            change = -100.0 * lost["value"] / whole
-            axis.barh(line, change, color=OTHERS[0] if change < 0 else OTHERS[1], alpha=0.75, height=0.6)
-            if np.isfinite(lost["low"]):
-                ends = (-100.0 * lost["high"] / whole, -100.0 * lost["low"] / whole)
-                axis.plot(ends, (line, line), color="#1c2330", linewidth=1.4)
-        axis.axvline(0, color="#1c2330", linewidth=0.8)
+            told = report["ablations"][name][rate]
+            whole = told["own"]["value"] + told["lost"]["value"]
+            scale = -100.0 / whole if unit == "%" and whole else -100.0
+            low, value, high = (told["lost"][key] * scale for key in ("high", "value", "low"))
+            axis.barh(line, value, color=COLOURS["B2"], alpha=0.65, height=0.55)
+            if np.isfinite(low):
+                axis.plot((low, high), (line, line), color=COLOURS["oracle"], linewidth=1.4)
+        axis.axvline(0, color=COLOURS["oracle"], linewidth=0.8)
         axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names] if place == 1 else [])
-        axis.invert_yaxis()
-        _dress(axis, title, "change, %")
-    variant = report["ablations"][names[0]]["variant"]
-    figure.suptitle(f"{variant} without a part, beside the whole of the same seeds", x=0.01, ha="left", fontsize=10)
+        axis.set_ylim(len(names) - 0.4, -0.6)
+        axis.locator_params(axis="x", nbins=4)
+        _dress(axis, title, f"change, {unit}")
+    variant, seeds = report["ablations"][names[0]]["variant"], report["ablations"][names[0]]["seeds"]
+    title = f"{variant} without a part, beside the whole of the same seeds ({seeds})"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 
 
