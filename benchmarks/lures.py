@@ -95,12 +95,17 @@ def journey() -> dict[str, Any]:
         **told,
         "judged": len(judged),
         "promotion_only": len(only),
+        # What there would be if being sold in promotion alone said nothing about being bought again.
+        "promotion_only_if_independent": float((~judged.plain).mean() * (~judged.again).mean() * len(judged)),
         "called": {"items": int(lure.sum()), "judged": int((lure & items.judged).sum()),
                    "promotion_only": int((lure & items.only).sum())},
         "worst_50": {"judged": int(worst.judged.sum()), "promotion_only": int(worst.only.sum())},
         "queue": queue[:50],
     }  # fmt: skip
     since = bought[bought.week.between(LAST - 3, LAST)].groupby("product_id").size()
+    after = judged.join(items[["probability"]], how="inner").sort_values("probability", ascending=False, kind="stable")
+    for most in (50, 300, 1000):
+        report[f"promotion_only_of_worst_{most}_judged"] = float(after.index[:most].isin(only).mean())
     sorts = {
         "click rate": items.rate.to_numpy(),
         "sales of four weeks": since.reindex(items.index, fill_value=0).to_numpy() + items.rate.to_numpy(),
@@ -110,7 +115,40 @@ def journey() -> dict[str, Any]:
             "categories": _categories(items, value, lure.to_numpy()),
             "visits": _visits(items, value, lure.to_numpy(), promoted, later),
         }
+    taught = _taught(bought, items)
+    report["taught_by_earlier_outcomes"] = {
+        f"worst {share:.0%} sunk": _categories(items, sorts["click rate"], taught >= np.quantile(taught, 1 - share))
+        for share in (0.05, 0.2)
+    }
     return report
+
+
+def _taught(bought: Frame, items: Frame) -> F64:
+    """What trees make of it that have seen which items were promotion-only in weeks 40–44: how far one could get."""
+    import xgboost
+
+    def known(until: int) -> Frame:
+        past = bought[bought.week <= until]
+        kept = past.groupby("product_id").agg(
+            sold=("plain", "size"),
+            plain=("plain", "mean"),
+            again=("before", "mean"),
+            people=("household_id", "nunique"),
+        )
+        kept["lately"] = past[past.week > until - 4].groupby("product_id").size()
+        kept["list"] = items.list.astype("category").cat.codes
+        return kept.join(kept.groupby("list")[["plain", "again", "sold"]].mean(), on="list", rsuffix="_list")
+
+    then = bought[bought.week.between(40, LAST)]
+    told = then.groupby("product_id").agg(
+        buyers=("household_id", "nunique"), plain=("plain", "max"), again=("before", "max")
+    )
+    told = told[told.buyers >= LEAST_BUYERS]
+    only = (~told.plain & ~told.again).astype(int)
+    columns = known(39).reindex(told.index)
+    settings = {"objective": "binary:logistic", "max_depth": 5, "eta": 0.1, "nthread": 1}
+    trees = xgboost.train(settings, xgboost.DMatrix(columns, only), 80)
+    return np.asarray(trees.predict(xgboost.DMatrix(known(LAST).reindex(items.index))), dtype=np.float64)
 
 
 def _verdicts() -> tuple[Frame, list[dict[str, Any]], dict[str, Any]]:

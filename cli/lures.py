@@ -54,21 +54,20 @@ def _decision(verdict: Literal["allow", "deny"], what: str) -> click.Command:
     @click.argument("index")
     @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
     @click.option("--segment", "segments", multiple=True, metavar="S", help="Only for this segment (repeatable).")
-    @click.option("--list", "lists", multiple=True, metavar="L", help="Only in this list (repeatable).")
     @change_options
     @output_option
     def decide(
-        index: str, items: tuple[str, ...], segments: tuple[str, ...], lists: tuple[str, ...], by: str | None,
-        note: str, at: str | None, dry_run: bool, output: str,
+        index: str, items: tuple[str, ...], segments: tuple[str, ...], by: str | None, note: str, at: str | None,
+        dry_run: bool, output: str,
     ) -> None:  # fmt: skip
         from es_ranking.policy.lures import LureDecision
 
         fresh = [
-            LureDecision.of({"item": item, "verdict": verdict, "segments": segments, "lists": lists}, where=item)
+            LureDecision.of({"item": item, "verdict": verdict, "segments": segments}, where=item)
             for item in dict.fromkeys(items)
         ]
         store = _store(index)
-        _name_unknown(store, index, items)
+        _check(store, index, items, segments)
         _put(store, lambda now: now.decided(fresh), by=by, note=note, at=at, dry_run=dry_run, output=output)
 
     decide.__doc__ = f"""{what}
@@ -78,7 +77,7 @@ def _decision(verdict: Literal["allow", "deny"], what: str) -> click.Command:
     \b
     Example:
       es-ranking lures {verdict} products 1029743 908846 --by ann --note "looked at the pictures"
-      es-ranking lures {verdict} products 1029743 --list "GROCERY>SOUP" --segment all --by ann
+      es-ranking lures {verdict} products 1029743 --segment d_35_44 --by ann
     """
     return group.command(name=verdict)(decide)
 
@@ -157,7 +156,14 @@ def _put(
     emit_version(version, output, stored=not dry_run)
 
 
-def _name_unknown(store: LureStore, index: str, items: tuple[str, ...]) -> None:
+def _check(store: LureStore, index: str, items: tuple[str, ...], segments: tuple[str, ...]) -> None:
+    """Refuses segments that nothing is ranked for, and names items that are not there now: they may come later."""
+    from es_ranking.publish.generation import serving_meta
+
+    ranked = {one for each in serving_meta(store.engine, index).rank_fields.values() for one in each}
+    for segment in segments:
+        if segment not in ranked:
+            raise UsageError.unknown("segment", segment, ranked, where=index)
     found = store.engine.mget(index, list(items), source=["item_id"])
     for item, document in zip(items, found, strict=True):
         if document is None:

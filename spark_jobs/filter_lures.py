@@ -168,7 +168,7 @@ def _overrule(
     if decided:
         for i, item in enumerate(rows["item_id"].to_pylist()):
             one = decided.get(item)
-            if one is not None and one.covers(segment, rows["list"][i].as_py()):
+            if one is not None and one.holds_for(segment):
                 denied[i] = one.verdict == "deny"
                 probability[i] = float(denied[i])
     return denied

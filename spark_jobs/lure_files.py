@@ -25,7 +25,7 @@ class LureFile:
         rules: one row a rule (`Judge.told`).
         trees: how many the classifier has grown.
         queue: the most suspicious items that nobody has decided, the worst first: `item`, `title`, `list`,
-            `probability`, `clicks`, `reason`.
+            `probability`, `judged` (clicks, or buyers, that it is judged by), `reason`.
     """
 
     run: str

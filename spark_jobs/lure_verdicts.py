@@ -137,11 +137,11 @@ def _items(told: pa.Table, counts: Mapping[str, NDArray[np.float64]], labels: Ma
 
 
 def _queue(judged: Judge, verdict: Verdict, told: pa.Table, size: int) -> list[dict[str, Any]]:
-    clicks = judged.items.counts["clicks"]
-    worst = np.lexsort((-clicks, -judged.log_odds))
+    seen = judged.items.counts["judged"]
+    worst = np.lexsort((-seen, -judged.log_odds))
     worst = worst[judged.items.labels[worst] == UNKNOWN][:size]
     return [
         {"item": told["item_id"][i].as_py(), "title": told["title"][i].as_py(), "list": told["list"][i].as_py(),
-         "probability": round(float(verdict.probability[i]), 4), "clicks": int(clicks[i]), "reason": verdict.reason[i]}
+         "probability": round(float(verdict.probability[i]), 4), "judged": int(seen[i]), "reason": verdict.reason[i]}
         for i in worst.tolist()
     ]  # fmt: skip

@@ -99,6 +99,9 @@ class Recipe(Settings):
             unknown = set(variant.families) - set(self.families) - {"all"}
             if unknown:
                 raise ValueError(f"variant {name} names unknown families {sorted(unknown)}")
+        for kind, shelf in self.shelves.items():
+            if unknown := set(shelf.lures.families) - set(self.families):
+                raise ValueError(f"shelf {kind}: lures names unknown families {sorted(unknown)}")
         if self.default_variant not in self.variants:
             raise ValueError(f"default_variant {self.default_variant} is not a variant")
         return self

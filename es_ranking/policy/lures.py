@@ -23,11 +23,10 @@ class LureDecision(Settings):
     item: Name
     verdict: Literal["allow", "deny"] = Field(description="allow: no lure; deny: a lure")
     segments: tuple[Name, ...] = Field(default=(), max_length=100, description="only for these segments")
-    lists: tuple[Name, ...] = Field(default=(), max_length=100, description="only in these lists")
 
-    def covers(self, segment: str, name: str) -> bool:
-        """Whether it holds in this list, as this segment sees it."""
-        return (not self.segments or segment in self.segments) and (not self.lists or name in self.lists)
+    def holds_for(self, segment: str) -> bool:
+        """Whether it holds for this segment."""
+        return not self.segments or segment in self.segments
 
 
 class LureDecisions(Settings):
@@ -48,9 +47,8 @@ class LureDecisions(Settings):
         return {one.item: one for one in self.decisions}
 
     def labels(self) -> dict[str, int]:
-        """Item → 1 lure, 0 honest, of what holds everywhere: what the filter learns from."""
-        everywhere = (one for one in self.decisions if not one.segments and not one.lists)
-        return {one.item: int(one.verdict == "deny") for one in everywhere}
+        """Item → 1 lure, 0 honest, of what holds for everybody: what the filter learns from."""
+        return {one.item: int(one.verdict == "deny") for one in self.decisions if not one.segments}
 
     def decided(self, fresh: Iterable[LureDecision]) -> LureDecisions:
         """With these; they take the place of earlier ones about the same items."""
@@ -65,10 +63,10 @@ class LureDecisions(Settings):
 
 
 def changes(before: LureDecisions | None, after: LureDecisions) -> list[str]:
-    """Lines such as `p007: allow → deny in SOUP`, in the order of the document.
+    """Lines such as `p007: allow → deny for d_young`, in the order of the document.
 
-    >>> changes(None, LureDecisions.of({"decisions": [{"item": "p007", "verdict": "deny", "lists": ["SOUP"]}]}))
-    ['p007: deny in SOUP']
+    >>> changes(None, LureDecisions.of({"decisions": [{"item": "p007", "verdict": "deny", "segments": ["all"]}]}))
+    ['p007: deny for all']
     """
     old, new = (before or LureDecisions()).by_item, after.by_item
     lines = [f"{item}: {_told(one)}" for item, one in new.items() if item not in old]
@@ -77,8 +75,7 @@ def changes(before: LureDecisions | None, after: LureDecisions) -> list[str]:
 
 
 def _told(one: LureDecision) -> str:
-    where = f" in {', '.join(one.lists)}" if one.lists else ""
-    return f"{one.verdict}{where}" + (f" for {', '.join(one.segments)}" if one.segments else "")
+    return one.verdict + (f" for {', '.join(one.segments)}" if one.segments else "")
 
 
 class LureStore(VersionStore[LureDecisions]):

@@ -25,7 +25,7 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -
 
 def a_night(work: Path, index: str, run: str = RUN) -> None:
     queue = [
-        {"item": f"p00{n}", "title": f"thing {n}", "list": "SOUP", "probability": 0.9 - n / 10, "clicks": 40,
+        {"item": f"p00{n}", "title": f"thing {n}", "list": "SOUP", "probability": 0.9 - n / 10, "judged": 40,
          "reason": "only 1.0% of its clicks are followed by interest, 40.0% among its peers"}
         for n in range(3)
     ]  # fmt: skip
@@ -56,14 +56,14 @@ def test_from_the_queue_to_a_decision_and_back(
     assert (stored["by"], stored["note"]) == ("ann", "looked at the pictures")
     assert (stored["version"], stored["at"]) == (1, "2026-11-22T08:00:00+00:00")
     monkeypatch.setenv("ES_RANKING_BY", "bob")
-    where = ("--list", "SOUP", "--segment", "all")
-    assert answer(capsys, "allow", index_name, "p001", *where)["changes"] == ["p001: allow in SOUP for all"]
+    stored = answer(capsys, "allow", index_name, "p001", "--segment", "d_young")
+    assert stored["changes"] == ["p001: allow for d_young"]
     assert [row["item"] for row in answer(capsys, "review", index_name, *work)["queue"]] == ["p002"]
     assert answer(capsys, "clear", index_name, "p000")["changes"] == ["p000: deny removed"]
     assert [row["item"] for row in answer(capsys, "review", index_name, *work, "--top", "1")["queue"]] == ["p000"]
     assert [one["by"] for one in answer(capsys, "history", index_name)] == ["bob", "bob", "ann"]
     assert answer(capsys, "show", index_name)["lures"]["decisions"] == [
-        {"item": "p001", "verdict": "allow", "segments": ["all"], "lists": ["SOUP"]}
+        {"item": "p001", "verdict": "allow", "segments": ["d_young"]}
     ]
     assert answer(capsys, "show", index_name, "--version", "1")["version"] == 1
     for command in (["review", index_name, *work], ["show", index_name], ["history", index_name]):
@@ -81,6 +81,9 @@ def test_refusals(engine: Engine, index_name: str, capsys: pytest.CaptureFixture
     assert "nothing would change" in answer(capsys, "deny", index_name, "nobody", "--by", "ann", code=3)
     assert "nothing was decided about p001" in answer(capsys, "clear", index_name, "p001", "--by", "ann", code=2)
     assert "settings are wrong" in answer(capsys, "deny", index_name, "x" * 600, "--by", "ann", code=2)
+    assert "unknown segment 'd_yuong'" in answer(
+        capsys, "deny", index_name, "p001", "--segment", "d_yuong", "--by", "ann", code=2
+    )
     assert "no version 7" in answer(capsys, "show", index_name, "--version", "7", code=2)
     assert "nothing is published" in answer(capsys, "review", f"{index_name}-none", *work, code=3)
     assert exit_code_of(["lures", "deny", index_name]) == 2

@@ -174,12 +174,12 @@ def test_planted_lures_leave_the_top_and_honest_items_stay(nights: dict[int, tup
 def test_operators_and_segments_have_their_say(
     nights: dict[int, tuple[Night, pd.DataFrame]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One lure is allowed, one honest item denied to the young in one list; what followed is counted by segment too."""
+    """One lure is allowed, one honest item denied to the young; what followed is counted by segment too."""
     night, _ = nights[1]
     honest = ITEMS[100]
     decisions = LureDecisions.of({"decisions": [
         {"item": ITEMS[0], "verdict": "allow"},
-        {"item": honest, "verdict": "deny", "segments": ["d_young"], "lists": ["list1"]},
+        {"item": honest, "verdict": "deny", "segments": ["d_young"]},
     ]})  # fmt: skip
     monkeypatch.setattr(filter_lures, "_decided", lambda _: (3, decisions))
     later = replace(night, as_of=AS_OF + timedelta(seconds=2), recipe=copy.deepcopy(night.recipe))
