@@ -37,7 +37,7 @@ class LoopSettings(Settings):
     recipe: str = Setting(default="loop", description="a shipped recipe's name, or a YAML file; its source is a world")
     warmup_days: int = Setting(default=14, ge=1, description="days of the world's own shop before the first night")
     nights: int = Setting(default=30, ge=1)
-    memory_days: int = Setting(default=14, ge=1, description="days of logs that a night's model is trained on")
+    memory_days: int = Setting(default=60, ge=1, description="days of logs that a night's model is trained on")
     tired_days: int = Setting(default=7, ge=0, description="days in which a user is tired of what he has clicked")
     tired: float = Setting(default=0.3, ge=0, le=1, description="click multiplier of what he is tired of")
     salt: str = Setting(default="loop", description="of the buckets: one a variant, and one that the truth serves")
