@@ -194,9 +194,20 @@ def choose(
     if output == "json":
         emit(found, output)
         return
-    marked = [{**row, "chosen": "*" if row == found["chosen"] else ""} for row in found["candidates"]]
-    emit(marked, output, title=f"run {night.run}, the last {held_out_days} days judge {found['users']} users")
+    rows = [_candidate(row, chosen=row == found["chosen"]) for row in found["candidates"]]
+    emit(rows, output, title=f"run {night.run}, the last {held_out_days} days judge {found['users']} users")
     emit({key: found[key] for key in ("everyone", "helps", "recipe", "picture", "evidence")}, output)
+
+
+def _candidate(row: Mapping[str, Any], *, chosen: bool) -> dict[str, Any]:
+    """What a screen has room for; --output json has all."""
+    return {
+        **{key: row[key] for key in ("documents", "topics", "groups")},
+        "users a group": f"{row['smallest']}–{row['largest']}",
+        "by KMeans": f"{row['kmeans_smallest']}–{row['kmeans_largest']}",
+        **{key: row[key] for key in ("likelihood", "silhouette", "ndcg", "lift")},
+        "verdict": row["refused"] or ("chosen" if chosen else ""),
+    }
 
 
 def _listed(text: str) -> list[str]:

@@ -46,7 +46,7 @@ class BrandSettings(Settings):
     spark_from: int = Field(
         default=200_000, ge=0, description="Spark ML fits from so many users on, scikit-learn below"
     )
-    fit_users: int = Field(default=100_000, ge=100, description="of more users than this a sample teaches the topics")
+    fit_users: int = Field(default=50_000, ge=100, description="of more users than this a sample teaches the topics")
     seed: int = 20170102
 
 

@@ -1,4 +1,4 @@
-"""Pictures of the groups: users on the two main axes of their tastes, one panel a way of grouping, and how many."""
+"""Pictures of the groups: users by their tastes, and how many there are; or several ways of grouping side by side."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 COLOURS = (
     "#332288", "#88CCEE", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255", "#AA4499", "#777777",
 )  # fmt: skip
-SHOWN = 4000  # users in a picture
+MARKS = ("o", "^", "s", "D")  # the eleventh group has the first one's colour and another mark
+SHOWN = 4000  # users in a picture; a neighbourhood map of more takes long
+MAPPED = 1500
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ def draw_clusters(
     """
     figure = _figure(11, 5.5)
     scatter, bars = figure.subplots(1, 2, width_ratios=(3, 2))
-    _scatter(scatter, clusters.mixtures, clusters.numbers, prefix)
+    shown = _sample(len(clusters.users), SHOWN)
+    _scatter(scatter, _two_axes(clusters.mixtures)[shown], clusters.numbers[shown], prefix)
+    scatter.set(xlabel="first axis of taste", ylabel="second axis of taste")
     scatter.set_title(title, loc="left")
     called = clusters.labels() if labels is None else labels
     numbers, sizes = np.unique(clusters.numbers, return_counts=True)
@@ -79,6 +83,8 @@ def draw_clusters(
 def draw_side_by_side(panels: Sequence[Panel], path: Path, *, prefix: str = "b") -> Path:
     """Writes a picture with one panel a way of grouping: the clearer the islands, the more that way tells users apart.
 
+    Places are a map of neighbourhoods (t-SNE, van der Maaten and Hinton 2008): near is alike, far says nothing.
+
     Args:
         panels: from left to right, at least one.
         path: where to write, PNG or SVG by its ending.
@@ -86,25 +92,52 @@ def draw_side_by_side(panels: Sequence[Panel], path: Path, *, prefix: str = "b")
     """
     figure = _figure(5.6 * len(panels), 5.6)
     for axes, panel in zip(np.ravel(figure.subplots(1, len(panels), squeeze=False)), panels, strict=True):
-        _scatter(axes, panel.mixtures, panel.numbers, prefix)
+        shown = _sample(len(panel.numbers), MAPPED)
+        _scatter(axes, _neighbourhoods(panel.mixtures[shown]), panel.numbers[shown], prefix)
         axes.set_title(panel.title, loc="left", pad=22, weight="bold")
         axes.text(0, 1.02, panel.note, transform=axes.transAxes, fontsize=9, color="#555555")
     return _saved(figure, path)
 
 
-def _scatter(axes: Any, mixtures: Floats, numbers: Numbers, prefix: str) -> None:
-    # Of very many users every n-th is drawn: more dots would only lie on top of one another.
-    shown = slice(None, None, 1 + (len(mixtures) - 1) // SHOWN)
-    places, numbers = _two_axes(mixtures)[shown], numbers[shown]
-    for at, number in enumerate(np.unique(numbers).tolist()):
-        inside = numbers == number
-        colour = COLOURS[at % len(COLOURS)]
-        axes.scatter(places[inside, 0], places[inside, 1], s=9, alpha=0.55, color=colour, linewidths=0)
-        middle = np.median(places[inside], axis=0)
+def _scatter(axes: Any, places: Floats, numbers: Numbers, prefix: str) -> None:
+    groups = np.unique(numbers).tolist()
+    middles = _apart([np.median(places[numbers == number], axis=0) for number in groups], np.ptp(places, axis=0))
+    for at, (number, middle) in enumerate(zip(groups, middles, strict=True)):
+        inside, colour = numbers == number, COLOURS[at % len(COLOURS)]
+        axes.scatter(places[inside, 0], places[inside, 1], s=9, alpha=0.55, color=colour, linewidths=0,
+                     marker=MARKS[at // len(COLOURS) % len(MARKS)])  # fmt: skip
         axes.text(*middle, brand_id(number, prefix=prefix), fontsize=9, weight="bold", ha="center",
                   bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": colour, "alpha": 0.85})  # fmt: skip
-    axes.set(xlabel="first axis of taste", ylabel="second axis of taste", xticks=[], yticks=[])
+    axes.set(xticks=[], yticks=[])
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _apart(middles: Sequence[Floats], size: Floats) -> list[Floats]:
+    """Places of names, each moved up until it covers none of those before it."""
+    placed: list[Floats] = []
+    for middle in middles:
+        place = middle
+        while any((np.abs(place - other) < size * (0.1, 0.045)).all() for other in placed):
+            place = place + size * (0.0, 0.01)
+        placed.append(place)
+    return placed
+
+
+def _sample(users: int, most: int) -> slice:
+    """Of very many users every n-th: more dots would only lie on top of one another."""
+    return slice(None, None, 1 + (users - 1) // most)
+
+
+def _neighbourhoods(points: Floats) -> Floats:
+    """Two numbers a user; so few users that nobody has neighbours are put on the main axes."""
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    perplexity = min(40.0, (len(points) - 1) / 3)
+    if perplexity < 2 or np.ptp(points, axis=0).max() < 1e-9:
+        return _two_axes(points)
+    with threadpool_limits(1):
+        return np.asarray(TSNE(init="pca", perplexity=perplexity, random_state=7, n_jobs=1).fit_transform(points))
 
 
 def _figure(width: float, height: float) -> Figure:

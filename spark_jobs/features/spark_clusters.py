@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from segments.families.brand import BrandSettings
 
-# The least share of the fitted users in a batch of the LDA: each batch is a Spark job over all of them.
-LEAST_BATCH = 0.05
+# The least share of the taught users in a batch of the LDA: each batch is a Spark job that passes all of them.
+LEAST_BATCH = 0.25
 
 
 def fit_on_spark(documents: DataFrame, settings: BrandSettings, *, previous: BrandClusters = NOBODY) -> BrandClusters:
@@ -41,9 +41,11 @@ def fit_on_spark(documents: DataFrame, settings: BrandSettings, *, previous: Bra
     Returns:
         The groups; nobody is in one when fewer than `min_users` users chose `min_brands` words.
     """
+    documents = documents.persist()
     words = _vocabulary(documents, settings)
     told = _told(documents, words, settings).persist()
     users = told.count()
+    documents.unpersist()
     if users < settings.min_users or len(words) < 2:
         told.unpersist()
         return NOBODY

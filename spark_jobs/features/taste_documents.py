@@ -10,7 +10,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from spark_jobs.features.columns import item_path
@@ -65,7 +64,9 @@ def summed_choices(
         date = F.get(F.array(*(clock(date) for date in dates)), F.col("snapshot"))
         days = (F.unix_micros(date) - F.unix_micros("ts")) / (1e6 * DAY)
         weight = F.pow(F.lit(2.0), -days / settings.half_life_days)
-    return chosen.groupBy("snapshot", "user_id", "word").agg(
+    # All that follows is by user: his rows meet here, once, and are not sent around again.
+    together = chosen.repartition("user_id")
+    return together.groupBy("snapshot", "user_id", "word").agg(
         exact_sum(weight).alias("weight"), F.max("ts").alias("last")
     )
 
@@ -88,20 +89,16 @@ def documents_at(
         ages = ((dates[snapshot] - date).total_seconds() / DAY for date in dates[: snapshot + 1])
         factors = F.array(*(F.lit(2.0 ** (-days / settings.half_life_days)) for days in ages))
         weight = weight * F.get(factors, F.col("snapshot"))
-    found = known.groupBy("user_id", "word").agg(exact_sum(weight).alias("weight"), F.max("last").alias("last"))
-    if quiet and settings.quiet_days is not None:
-        lately = F.max("last").over(Window.partitionBy("user_id"))
-        since = clock(dates[snapshot] - timedelta(days=settings.quiet_days))
-        found = found.withColumn("lately", lately).where(F.col("lately") >= since)
-    return found.where("weight > 0").select("user_id", "word", "weight")
+    found = known.groupBy("user_id", "word").agg(exact_sum(weight).alias("weight")).where("weight > 0")
+    return found.join(quiet_users(known, dates[snapshot], settings), "user_id", "left_anti") if quiet else found
 
 
-def quiet_users(sums: DataFrame, date: datetime, quiet_days: int | None) -> int:
-    """How many users have chosen something before the date, but nothing in the last `quiet_days` days."""
-    if quiet_days is None:
-        return 0
-    since = clock(date - timedelta(days=quiet_days))
-    return sums.groupBy("user_id").agg(F.max("last").alias("last")).where(F.col("last") < since).count()
+def quiet_users(sums: DataFrame, date: datetime, settings: BrandSettings) -> DataFrame:
+    """(user_id): who has chosen something before the date, but nothing in the last `quiet_days` days."""
+    last = sums.groupBy("user_id").agg(F.max("last").alias("last"))
+    if settings.quiet_days is None:
+        return last.where("false").select("user_id")
+    return last.where(F.col("last") < clock(date - timedelta(days=settings.quiet_days))).select("user_id")
 
 
 def names_of(items: DataFrame, documents: str, words: Iterable[str]) -> dict[str, str]:

@@ -70,7 +70,7 @@ def taste_snapshots(
         found.append(
             fit_brand_clusters(rows["user_id"].tolist(), rows["word"].tolist(), weights, settings, previous=previous)
         )
-    quiet = quiet_users(sums, dates[-1], settings.quiet_days)
+    quiet = quiet_users(sums, dates[-1], settings).count()
     sums.unpersist()
     clusters = _as_last_night(found, last_night or {})
     liked = [word for words in clusters[-1].favourites.values() for word in words]
