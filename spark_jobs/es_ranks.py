@@ -127,7 +127,7 @@ def aborting(engine: Engine, plan: PublishPlan) -> Iterator[None]:
     """
     try:
         yield
-    except RankingError:
+    except (RankingError, KeyboardInterrupt):
         abort(engine, plan)
         raise
     except Exception as error:

@@ -90,6 +90,8 @@ def differences(new: DataFrame, old: DataFrame) -> DataFrame:
 
 def with_owned(marks: DataFrame, ids: Sequence[str]) -> DataFrame:
     """Marks of an index's documents, those that owners have written into it with a mark that no run gives."""
+    if not ids:
+        return marks
     owned = marks.sparkSession.createDataFrame([(one,) for one in ids], "id STRING")
     return marks.join(owned, "id", "left_anti").unionByName(owned.withColumn("mark", F.lit(0).cast("long")))
 

@@ -10,11 +10,12 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from es_ranking.engine.contract import Engine
 from es_ranking.publish.carry import Carrier
-from es_ranking.publish.catch_up import parted, too_many, written_since
+from es_ranking.publish.catch_up import Query, parted, too_many, written_since
 from es_ranking.publish.delta import delete_documents
 from es_ranking.publish.generation import WRITING
 from es_ranking.publish.seal import let_in
@@ -69,8 +70,11 @@ class Follower:
         self.carrier, self.settings, self.limits = carrier, settings, limits
         self.witness, self.beside = witness or index, [] if witness is None else [witness + WRITING]
         self.target = index + WRITING
-        self.parts = parted(engine, self.witness)
         self.caught_up = self.deleted = 0
+
+    @cached_property
+    def parts(self) -> list[Query]:
+        return parted(self.engine, self.witness)
 
     def come_near(self) -> None:
         """Follows until a pass is so short that owners could have waited for it."""

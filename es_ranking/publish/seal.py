@@ -15,12 +15,6 @@ def open_to_writes(engine: Engine, *indices: str) -> None:
         engine.put_settings(",".join(indices), _OPEN)
 
 
-def let_in(engine: Engine, alias: str, index: str | None) -> None:
-    """Lets owners write again into what serves; what does not serve any more stays closed, if it is."""
-    if index in engine.get_alias(alias):
-        open_to_writes(engine, str(index))
-
-
 def left_behind(state: IndexState) -> dict[str, Any]:
     """Settings that a serving index must not have, with the values that mend them."""
     mending: dict[str, Any] = {}
@@ -29,6 +23,14 @@ def left_behind(state: IndexState) -> dict[str, Any]:
     if state.settings.get("index.refresh_interval") == "-1":
         mending["index.refresh_interval"] = None
     return mending
+
+
+def let_in(engine: Engine, alias: str, index: str | None) -> None:
+    """Lets owners write again into what serves; what does not serve any more stays closed, if it is."""
+    for state in engine.indices(alias):
+        # A full disk takes no change of settings, and here is none to make as a rule.
+        if state.name == index and _OPEN.keys() & left_behind(state):
+            open_to_writes(engine, index)
 
 
 def mend(engine: Engine, alias: str) -> list[str]:

@@ -87,8 +87,9 @@ def counted(engine: Engine, plan: PublishPlan, documents: int, *, ours: Mapping[
     kept = plan.bodies[plan.alias]["mappings"]["_meta"]
     meta = replace(GenerationMeta.of(kept, where=plan.generation), documents=documents)
     if ours is not None:
-        # A copy by the hour holds what owners have written into what it was copied from.
-        meta = replace(meta, ours=dict(ours), settled=meta.settled if meta.night else dict(ours))
+        # A copy by the hour holds what owners have written into what it was copied from, if they have.
+        theirs = meta.night and meta.settled != plan.since
+        meta = replace(meta, ours=dict(ours), settled=meta.settled if theirs else dict(ours))
     engine.put_mapping(plan.generation, {"_meta": {**kept, **meta.to_meta()}})
     return replace(plan, documents=documents)
 
