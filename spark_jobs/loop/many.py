@@ -12,7 +12,7 @@ from typing import Any
 
 from segments.errors import RankingError
 from spark_jobs.crew import leave_with_parent
-from spark_jobs.loop.run import run_world
+from spark_jobs.loop.run import is_whole, run_world, seed_folder
 from spark_jobs.loop.settings import WHOLE, LoopSettings, ablations, changed, the_world
 from spark_jobs.loop.summary import Run, summary
 from spark_jobs.models.run_folder import finite, write_whole
@@ -48,12 +48,15 @@ def run_loop(
         changed(recipe, settings, name=name)
     todo = [(WHOLE, seed) for seed in seeds]
     todo += [(name, seed) for name in names for seed in seeds[:ablation_seeds]]
-    folders: dict[tuple[str, int], Path] = {}
+    # What is there is only looked at: no process is started for it.
+    found = [one for one in todo if is_whole(seed_folder(folder, *one), settings)]
+    folders = {one: run_world(recipe, settings, seed=one[1], name=one[0], folder=folder) for one in found}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=leave_with_parent) as pool:
         waiting: dict[Future[Path], tuple[str, int]] = {
             pool.submit(run_world, recipe, settings, seed=seed, name=name, folder=folder): (name, seed)
             for name, seed in todo
+            if (name, seed) not in folders
         }
         try:
             for future in as_completed(waiting):

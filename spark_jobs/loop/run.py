@@ -112,16 +112,15 @@ def run_world(
         Refused: the folder holds days of other settings.
     """
     recipe, settings = changed(recipe, settings, name=name)
-    own = folder / name / f"seed-{seed}"
+    own = seed_folder(folder, name, seed)
     own.mkdir(parents=True, exist_ok=True)
     _same(own / "settings.yaml", f"{settings.to_yaml()}---\n{recipe.to_yaml()}")
-    last = settings.warmup_days + settings.nights
-    if all(day_file(own, day).is_file() for day in range(last)):
+    if is_whole(own, settings):
         return own
     world = World(recipe, settings, seed=seed)
     nights = Nights(world.recipe, world.truth, settings)
     with torch_threads(1):
-        for day in range(last):
+        for day in range(settings.warmup_days + settings.nights):
             today = world.visitors.today(day)
             path = day_file(own, day)
             if path.is_file():
@@ -135,6 +134,16 @@ def run_world(
                 kept = _night(world, nights, today)
             kept.write(path)
     return own
+
+
+def seed_folder(folder: Path, name: str, seed: int) -> Path:
+    """Where a seed's days are kept."""
+    return folder / name / f"seed-{seed}"
+
+
+def is_whole(own: Path, settings: LoopSettings) -> bool:
+    """Whether every day of a seed is there."""
+    return all(day_file(own, day).is_file() for day in range(settings.warmup_days + settings.nights))
 
 
 def day_file(folder: Path, day: int) -> Path:
