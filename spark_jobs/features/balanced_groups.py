@@ -44,15 +44,13 @@ def balanced_groups(mixtures: Floats, settings: BrandSettings, *, start: Floats 
         half = _halved(mixtures[inside], settings)
         if half is None:
             break
-        if not short_of_groups:
-            # One more would be too many: the two nearest of the other groups become one first.
-            numbers = _two_nearest_joined(mixtures, numbers, spare=largest)
-            largest = int(numbers[inside[0]])
-            if (numbers == largest).sum() != len(inside) or len(np.unique(numbers)) >= len(sizes):
-                break
-        numbers[inside[half]] = numbers.max() + 1
-        if not short_of_groups and np.bincount(numbers).max() >= sizes.max():
-            break
+        # One more would be too many: the two nearest of the other groups become one first.
+        cut = (numbers if short_of_groups else _two_nearest_joined(mixtures, numbers, spare=largest)).copy()
+        cut[inside[half]] = cut.max() + 1
+        made = np.bincount(cut)
+        if not short_of_groups and (len(made) > len(sizes) or made.max() >= sizes.max()):
+            break  # no better than it was
+        numbers = cut
     return _numbered(_joined(mixtures, numbers, settings.min_users))
 
 

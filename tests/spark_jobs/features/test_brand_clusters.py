@@ -65,5 +65,14 @@ def test_no_group_is_tiny_or_nearly_everybody(seed: int) -> None:
     assert len(sizes) <= 8
 
 
+def test_a_large_group_stays_where_halving_it_would_make_a_larger_one() -> None:
+    """Four groups asked for, one of 34 users in a hundred: to halve it, two of 22 would have to become one of 44."""
+    random = np.random.default_rng(1)
+    places, sizes = np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0], [9.0, 9.0]]), (136, 88, 88, 88)
+    points = np.repeat(places, sizes, axis=0) + random.normal(0, 0.1, (400, 2))
+    numbers = balanced_groups(points, BrandSettings(groups=4, min_users=20, max_share=0.3))
+    assert sorted(np.bincount(numbers).tolist()) == [88, 88, 88, 136]
+
+
 def test_users_all_alike_are_one_group() -> None:
     assert set(balanced_groups(np.ones((200, 3)), BrandSettings(groups=8, min_users=20)).tolist()) == {0}
