@@ -29,35 +29,85 @@ def explore_lists(value: F64, lists: I64, few: Mask, *, quota: Quota) -> tuple[F
     """
     value = np.maximum(value, SMALLEST)
     order = list_order(value, lists)
-    count = int(lists.max()) + 1 if lists.size else 0
-    blocks = Lists.sorted(lists[order], count)
-    before, after = np.empty_like(order), np.empty_like(order)
+    blocks = Lists.of_size(np.bincount(lists))
+    before = np.empty_like(order)
     before[order] = blocks.place()
-    after[order] = quota_places(blocks, few[order], quota)
-    # Little-seen items keep their order among themselves, and so do the others: one that keeps its place keeps both.
-    moved = few & (after != before)
-    arranged = np.empty_like(order)
-    arranged[blocks.start[lists] + after - 1] = np.arange(order.size)
-    final = value.copy()
-    final[arranged] = _between(value[arranged], blocks, up=(moved & (after < before))[arranged], moved=moved[arranged])
+    final, after = value.copy(), before.copy()
+    cold = np.flatnonzero(few)
+    rows = order[_heads(value[order], blocks, np.sort(blocks.start[lists[cold]] + before[cold] - 1), quota)]
+    final[rows], after[rows] = _arranged(value[rows], Lists.sorted(lists[rows], blocks.size.size), few[rows], quota)
     return final, before, after
 
 
+def _heads(value: F64, blocks: Lists, few: I64, quota: Quota) -> I64:
+    """The rows that the quota may move, from the top of their lists, and the next of a lower number; all in list order.
+
+    Most rows of a long list stand far below whatever is promoted: they are left alone.
+    """
+    if quota.share <= 0 and quota.most >= 1:
+        return np.empty(0, dtype=np.int64)
+    of, count = blocks.of[few], np.bincount(blocks.of[few], minlength=blocks.size.size)
+    nth = np.arange(few.size) - (np.cumsum(count) - count)[of]
+    owed = nth < np.ceil(quota.share * quota.top)
+    end = blocks.start + np.minimum(blocks.size, quota.top)
+    np.maximum.at(end, of[owed], few[owed] + 1)
+    if quota.most < 1:
+        end += count  # who is too many stands right behind the page
+    bound = blocks.start + blocks.size
+    # Equal numbers are moved past together, and the next lower one says what must be stayed above.
+    falls = np.r_[np.flatnonzero(np.diff(value)) + 1, value.size]
+    end = np.minimum(falls[np.searchsorted(falls, np.minimum(end, bound))] + 1, bound)
+    size = np.where(count > 0, end - blocks.start, 0)
+    return np.asarray(np.arange(size.sum()) + np.repeat(blocks.start - (np.cumsum(size) - size), size))
+
+
+def _arranged(value: F64, blocks: Lists, few: Mask, quota: Quota) -> tuple[F64, I64]:
+    """Final numbers and places of rows in list order."""
+    before, after = blocks.place(), quota_places(blocks, few, quota)
+    # Little-seen items keep their order among themselves, and so do the others: one that keeps its place keeps both.
+    moved = few & (after != before)
+    arranged = np.empty_like(before)
+    arranged[blocks.start[blocks.of] + after - 1] = np.arange(value.size)
+    final = value.copy()
+    final[arranged] = _between(value[arranged], blocks, up=(moved & (after < before))[arranged], moved=moved[arranged])
+    return final, after
+
+
 def list_order(value: F64, lists: I64) -> I64:
-    """(n,) rows by list, best first, equal values in the order of the rows."""
-    order = np.argsort(-value)
-    if (np.diff(value[order]) == 0).any():
-        order = np.argsort(-value, kind="stable")
-    # Numbers of 16 bits are sorted in one pass (radix): three times as fast as sorting by both keys at once.
-    narrow = lists.astype(np.uint16) if lists.size and lists.max() < 1 << 16 else lists
-    return np.asarray(order[np.argsort(narrow[order], kind="stable")], dtype=np.int64)
+    """(n,) rows by list, best first, equal values in the order of the rows.
+
+    List, value and row are packed into one whole number, the last bits of the value left out where there is no room:
+    one plain sort, several times as fast as sorting row numbers by two keys. What came out equal is then put right.
+    """
+    if not value.size:
+        return np.empty(0, dtype=np.int64)
+    bits = (value + 0.0).view(np.int64)  # -0.0 is 0.0
+    if bits.min() < 0:
+        bits = bits ^ ((bits >> 63) & np.int64(2**63 - 1))  # bits of negative numbers rise the other way
+    top = bits.max()
+    row_bits, value_bits = (value.size - 1).bit_length(), (int(top) - int(bits.min())).bit_length()
+    cut = max(0, value_bits + row_bits + int(lists.max()).bit_length() - 64)
+    key = lists.astype(np.uint64)
+    key <<= np.uint64(value_bits - cut)
+    key |= (top - bits).view(np.uint64) >> np.uint64(cut)
+    key <<= np.uint64(row_bits)
+    key |= np.arange(value.size, dtype=np.uint64)
+    key.sort()
+    order = (key & np.uint64((1 << row_bits) - 1)).view(np.int64)
+    if cut:
+        key >>= np.uint64(row_bits)
+        same = key[1:] == key[:-1]
+        before = np.flatnonzero(same)
+        if (value[order[before]] < value[order[before + 1]]).any():
+            at = np.flatnonzero(np.r_[same, False] | np.r_[False, same])
+            order[at] = order[at][np.lexsort((order[at], -value[order[at]], key[at]))]
+    return order
 
 
 def ranks(final: F64, lists: I64) -> I64:
     """(n,) 1-based place of each row in its list, equal numbers in the order of the rows (sort them by item id)."""
-    order = list_order(final, lists)
-    result = np.empty_like(order)
-    result[order] = Lists.sorted(lists[order], int(lists.max()) + 1 if lists.size else 0).place()
+    result = np.empty(final.size, dtype=np.int64)
+    result[list_order(final, lists)] = Lists.of_size(np.bincount(lists)).place()
     return result
 
 

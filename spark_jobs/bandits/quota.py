@@ -59,6 +59,11 @@ class Lists:
         size = np.bincount(lists, minlength=count).astype(np.int64)
         return cls(np.cumsum(size) - size, size, lists)
 
+    @classmethod
+    def of_size(cls, size: I64) -> Lists:
+        """Lists of so many rows, one after the other."""
+        return cls(np.cumsum(size) - size, size, np.repeat(np.arange(size.size), size))
+
     def place(self) -> I64:
         """(n,) 1-based place of each row in its list."""
         return np.arange(self.of.size, dtype=np.int64) - self.start[self.of] + 1
