@@ -79,12 +79,15 @@ def choose_segments(night: Night, name: str, candidates: Candidates) -> dict[str
     if not isinstance(family, BrandSettings):
         known = [one for one, settings in night.recipe.families.items() if isinstance(settings, BrandSettings)]
         raise UsageError.unknown("brand family", name, known, where=f"recipe {night.recipe.name}")
+    kinds = [
+        BrandSettings.of({**family.model_dump(), "documents": documents}, where="--documents")
+        for documents in candidates.documents or (family.documents,)
+    ]
     lists = _lists(night, family, candidates)
     judged = lists.everyones()
     bootstrap = PairedBootstrap(len(lists.users), draws=500, seed=candidates.seed)
     tried: list[Tried] = []
-    for documents in candidates.documents or (family.documents,):
-        kind = BrandSettings.of({**family.model_dump(), "documents": documents}, where="--documents")
+    for kind in kinds:
         before, after = (_pairs(night, kind, candidates, held_out=part) for part in (False, True))
         for topics in candidates.topics:
             settings = kind.model_copy(update={"topics": topics})
