@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from es_ranking.engine.contract import Engine
@@ -24,19 +25,27 @@ def create(engine: Engine, plan: PublishPlan) -> None:
         Conflict: one of them exists.
     """
     # The main index first: it is what tells that a generation exists, so its side indices are never orphans.
-    for alias in (plan.alias, why_alias(plan.alias), users_alias(plan.alias)):
-        index = plan.indices[alias]
-        body = {**plan.bodies[alias], "aliases": {index + WRITING: {}}}
-        if alias in plan.clones:
-            _clone(engine, plan.clones[alias], index, body)
-            engine.put_mapping(index, {"_meta": body["mappings"]["_meta"]})
-        else:
-            engine.create_index(index, body)
-        if alias == plan.alias and plan.was:
+    _index(engine, plan, plan.alias)
+    with ThreadPoolExecutor(thread_name_prefix="create") as beside:
+        made = [beside.submit(_index, engine, plan, name) for name in (why_alias(plan.alias), users_alias(plan.alias))]
+        if plan.was:
             # The copy is nobody's yet: copying that one keeps no owner out.
-            source = index if alias in plan.clones else str(plan.replaces)
+            source = plan.generation if plan.alias in plan.clones else str(plan.replaces)
             loading = {"index.number_of_replicas": 0, "index.refresh_interval": "-1"}
-            _clone(engine, source, plan.was, {"settings": loading, "aliases": {plan.was + WRITING: {}}})
+            body = {"settings": loading, "aliases": {plan.was + WRITING: {}}}
+            made.append(beside.submit(_clone, engine, source, plan.was, body))
+    for one in made:
+        one.result()
+
+
+def _index(engine: Engine, plan: PublishPlan, alias: str) -> None:
+    index = plan.indices[alias]
+    body = {**plan.bodies[alias], "aliases": {index + WRITING: {}}}
+    if alias in plan.clones:
+        _clone(engine, plan.clones[alias], index, body)
+        engine.put_mapping(index, {"_meta": body["mappings"]["_meta"]})
+    else:
+        engine.create_index(index, body)
 
 
 def _clone(engine: Engine, source: str, index: str, body: Mapping[str, Any]) -> None:
