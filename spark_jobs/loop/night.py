@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 
 import numpy as np
@@ -164,7 +164,10 @@ class Nights:
             if date not in self._examples:
                 self._examples[date] = self._of_day(log.where(log.day == date), date)
             parts.append(self._examples[date])
-        return ordered(joined([part for part, _ in parts]), np.concatenate([keys for _, keys in parts]))
+        found = ordered(joined([part for part, _ in parts]), np.concatenate([keys for _, keys in parts]))
+        # The night knows the vectors of tonight's candidates: what is sold out has none.
+        there = np.concatenate([[True], self.truth.products.shown_on(day)])
+        return replace(found, item=np.where(there[found.item], found.item, 0))
 
     def _of_day(self, places: Places, day: int) -> tuple[Examples, Keys]:
         known = self.snapshots.known(day)
