@@ -18,7 +18,7 @@ from segments.errors import Refused
 
 _FIELDS_A_REQUEST = 100
 _SAMPLE, _FIRST = 1_000, 10_000
-_LEAST_DRIFT = 0.005  # of the items; less is no drift, whatever the ratio
+_LEAST_DRIFT = (0.005, 10.0)  # of the items, and items: less than either is no drift, whatever the ratio
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,9 @@ def lures(gateway: Gateway) -> Verdict:
         f"{now:.2%} of the items are called lures, {before:.2%} were in what serves, {limit:g} times as many or as few "
         "may be (look at es-ranking lures review)"
     )
-    return Verdict("lures", many - few <= _LEAST_DRIFT or many <= limit * few, now, says)
+    share, items = _LEAST_DRIFT
+    little = many - few <= share or (many - few) * gateway.plan.documents <= items
+    return Verdict("lures", little or many <= limit * few, now, says)
 
 
 GATES: dict[str, Callable[[Gateway], Verdict]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -91,16 +92,19 @@ def test_a_model_that_predicts_ten_times_too_much_is_refused(engine: Engine, ind
 
 
 @pytest.mark.parametrize(
-    ("now", "before", "passes"),
-    [(0.02, 0.011, True), (0.02, 0.009, False), (0.009, 0.02, False), (0.004, 0.0, True), (0.02, None, True)],
-)
-def test_the_lure_filter_must_not_drift(now: float, before: float | None, *, passes: bool) -> None:
-    figures = {"lure_share": now, "lure_decisions_read": 1.0} | (
-        {} if before is None else {"lure_share_before": before}
-    )
+    ("now", "before", "items", "passes"),
+    [
+        (0.02, 0.011, 10_000, True), (0.02, 0.009, 10_000, False), (0.009, 0.02, 10_000, False),
+        (0.004, 0.0, 10_000, True), (0.02, None, 10_000, True), (0.02, 0.009, 240, True),
+    ],
+)  # fmt: skip
+def test_the_lure_filter_must_not_drift(now: float, before: float | None, items: int, *, passes: bool) -> None:
+    figures = {"lure_share": now, "lure_decisions_read": 1.0}
+    figures |= {} if before is None else {"lure_share_before": before}
+    plan: Any = SimpleNamespace(documents=items)
 
     def verdict(settings: GateSettings, **more: float) -> Verdict:
-        return lures(Gateway(None, None, settings, figures | more))  # type: ignore[arg-type]
+        return lures(Gateway(None, plan, settings, figures | more))  # type: ignore[arg-type]
 
     assert verdict(GateSettings()).passed is passes
     off = GateSettings(max_lure_ratio=None)
