@@ -67,6 +67,7 @@ def _nights(report: Mapping[str, Any]) -> Figure:
                 linestyle=":" if variant == "oracle" else "-",
             )  # fmt: skip
         _dress(axis, title, "night")
+        axis.locator_params(axis="x", integer=True)
         axis.set_ylim(bottom=0 if name != "entropy" else None)
         if place == 1:
             figure.legend(loc="outside lower center", ncols=len(report["nights"]), frameon=False, fontsize=10)
@@ -91,6 +92,7 @@ def _new(report: Mapping[str, Any]) -> Figure:
                 markersize=2.5, label=variant,
             )  # fmt: skip
         _dress(axis, title, "night since it arrived")
+        axis.locator_params(axis="x", integer=True)
         axis.set_ylim(bottom=0)
         if place == 1:
             figure.legend(loc="outside lower center", ncols=len(report["new"]), frameon=False, fontsize=10)
