@@ -92,6 +92,5 @@ def test_an_empty_log_counts_nothing(spark: SparkSession) -> None:
     told = counted(spark, [], LureSettings())
     assert len(told) == len(ITEMS)
     assert told.drop(columns=["impressions", "clicks"]).to_numpy().sum() == 0
-    assert {name for rules in RULES.values() for rule in rules for name in (rule.hits, rule.trials)} <= set(
-        told.columns
-    )
+    voting = [rule for rules in RULES.values() for rule in rules]
+    assert {name for rule in voting for name in (rule.hits, rule.trials)} <= set(told.columns)
