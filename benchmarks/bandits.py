@@ -190,7 +190,8 @@ def large(arms: int, segments: int, python: str) -> dict[str, Any]:
             drawn = chosen.draw(belief, draw_uniforms("2026-W48", "B", str(segment), items), lists=lists)
             spent["draw"] += time.process_time() - started
             started = time.process_time()
-            ranks(explore_lists(drawn, lists, seen, quota=Quota(50, 0.1))[0], lists)
+            final, _, after = explore_lists(drawn, lists, seen, quota=Quota(50, 0.1))
+            ranks(final, lists, guess=after)
             spent["rank"] += time.process_time() - started
         each = {step: 1e6 * seconds / arms / turns for step, seconds in spent.items()}
         found[name] = {f"microseconds an arm, {step}": round(value, 3) for step, value in each.items()}

@@ -138,7 +138,7 @@ def ranker(
             names=code.dictionary.to_pylist(), segment=segment, actions=rule.actions,
         )  # fmt: skip
         final, before, after = explore_lists(acted.value, lists, few, quota=quota)
-        place = ranks(final, lists)
+        place = ranks(final, lists, guess=after)
         propensity = place_propensity(
             chosen, Belief(number["mean"], number["evidence"]), lists=lists, few=few, last=acted.last,
             factor=acted.factor, places=place, quota=quota, replicates=explore.replicates,

@@ -31,6 +31,19 @@ def test_the_order_is_that_of_two_keys(kind: str, seed: int, n: int, count: int)
     assert (list_order(value, lists) == by_two_keys(value, lists)).all()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 60), swaps=st.integers(0, 2))
+def test_a_guess_changes_nothing_but_the_work(kind: str, seed: int, n: int, swaps: int) -> None:
+    r = np.random.default_rng(seed)
+    value, lists = KINDS[kind](r, n), np.sort(r.integers(0, 3, n))
+    places = ranks(value, lists)
+    guess = places.copy()
+    for row in r.integers(0, n, swaps):
+        other = np.flatnonzero(lists == lists[row])[0]
+        guess[[row, other]] = guess[[other, row]]
+    assert (ranks(value, lists, guess=guess) == places).all()
+
+
 def test_numbers_that_differ_in_bits_that_have_no_room_are_put_right() -> None:
     """200,000 rows leave 43 bits for a number and its list: a thousand differ only below that."""
     r = np.random.default_rng(3)
