@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli import nightly as door
-from es_ranking.engine.contract import Engine
+from es_ranking.engine.contract import BulkAction, Engine
 from es_ranking.publish.generation import serving, users_alias, why_alias
 from es_ranking.publish.plan import PublishPlan
 from segments.catalogue import Catalogue
@@ -137,6 +137,19 @@ def test_a_copied_night_is_the_whole_night_and_the_plan_shown_is_the_plan_run(
     assert answer.exit_code == 0, answer.output
     assert "the same run is published again; written whole" in answer.output
     assert held(engine, index_name) == held(engine, other)
+
+
+def test_what_owners_have_written_since_is_overruled_by_a_copied_night(
+    nights: tuple[Night, Night], engine: Engine, index_name: str
+) -> None:
+    """One more and one less keep the count; so does who changes what the night does not."""
+    for name in ("p05", "mine"):
+        assert engine.bulk([BulkAction(index_name, name, {"item_id": name, "price": 7.0})]).done == 1
+    told: Any = publish.run(nights[1])["product"]
+    assert told["copied"][index_name] == {"added": 1, "changed": 3, "removed": 2, "same": 26}
+    now = held(engine, index_name)[0]
+    assert sorted(now) == sorted({*ITEMS, NEW} - {GONE})
+    assert (now["p05"]["price"], now["p05"]["list"]) == (1.5, "FOOD")
 
 
 def test_tables_made_again_since_they_were_published_are_not_compared_with(
