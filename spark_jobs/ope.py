@@ -56,6 +56,8 @@ def evaluate(
     by = [name for name in CLUSTER if name in logged.labels]
     rounds, unseen = _together(logged, policy, context, embedding, batch_rows)
     judge = Judge(rounds, _clusters(logged, by), draws=draws, seed=seed)
+    rows, positions, uneven = logged.reward.size, logged.places.size, bool(np.ptp(logged.propensity) > 0.01)
+    del logged  # what is not needed any more is memory
     weight = judge.mean_weight
     share = unseen["log"] if unseen["log"] > unsupported or weight.high >= 1.0 else unseen["segment"]
     if share > unsupported:
@@ -64,18 +66,17 @@ def evaluate(
             where=str(policy),
             hint=f"at most {unsupported:.1%} is concluded from; explore these items first",
         )
-    several = logged.places.size > 1
+    several = positions > 1
     names = [
         name
         for name, each in ESTIMATORS.items()
         if (each.lists if several else each.slot) and getattr(rounds, each.needs) is not None
     ]
     found = {name: judge.estimate(name) for name in names}
-    uneven = "replay" in found and bool(np.ptp(logged.propensity) > 0.01)
     return {
-        "rows": int(logged.reward.size),
+        "rows": int(rows),
         "requests": rounds.requests,
-        "positions": int(logged.places.size),
+        "positions": int(positions),
         "clusters": judge.clusters,
         "cluster_by": by or ["request_id"],
         "unsupported": unseen,
@@ -92,7 +93,7 @@ def evaluate(
             for name, each in found.items()
         },
         "warnings": _warnings(
-            weight, by, unseen["segment"] if unseen["segment"] > unsupported else None, uneven=uneven
+            weight, by, unseen["segment"] if unseen["segment"] > unsupported else None, uneven=uneven and not several
         ),
     }
 
