@@ -28,7 +28,7 @@ I64 = NDArray[np.int64]
 TREES = (5, 10, 20, 40, 80)
 LEAST_LURES = 5.0  # expected lures, below which there is nothing to learn from
 LIMIT = 2.0  # what an item is alone condemns nobody
-RIDGE = 2.0
+RIDGE, LOUDEST = 20.0, 3.0  # no vote is louder when weighed: some twenty decisions silence a rule, and not one
 PARAMETERS = {
     "objective": "binary:logistic", "max_depth": 2, "eta": 0.2, "lambda": 5.0, "min_child_weight": 1.0,
     "tree_method": "hist", "seed": 0, "nthread": 1,
@@ -100,7 +100,7 @@ def rule_weights(votes: F64, before: F64, labels: I64) -> tuple[F64, float]:
     if not known.any():
         return weights[:-1], 0.0
     start = weights.copy()
-    x = np.vstack([votes[:, known], np.ones(int(known.sum()))])
+    x = np.vstack([np.clip(votes[:, known], -LOUDEST, LOUDEST), np.ones(int(known.sum()))])
     for _ in range(50):
         p = expit(before[known] + weights @ x)
         slope = x @ (p - labels[known]) + RIDGE * (weights - start)
