@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from segments.errors import ContractBroken, Refused, UsageError
-from spark_jobs.tables import SCHEMAS, Warehouse, conform, manifests_at, schema_of
+from spark_jobs.tables import SCHEMAS, Warehouse, conform, manifests_at, names_of, schema_of
 from spark_jobs.whole_files import WholeFiles
 
 RUN = "20171127T000000"
@@ -181,6 +181,13 @@ def test_any_path_spark_knows(spark: SparkSession, tmp_path: Path) -> None:
     as_uri, as_path = Warehouse(spark, (tmp_path / "w").as_uri()), Warehouse(spark, str(tmp_path / "w"))
     as_uri.write(frame(spark, ("a", "1")), "list_items", RUN)
     assert rows(as_path.read("list_items", RUN)) == [("a", "1")]
+
+
+@pytest.mark.usefixtures("spark")
+def test_the_names_of_columns_are_known_without_spark() -> None:
+    assert {table: names_of(table) for table in SCHEMAS} == {table: schema_of(table).fieldNames() for table in SCHEMAS}
+    with pytest.raises(UsageError, match="drws"):
+        names_of("drws")
 
 
 def test_every_column_is_documented() -> None:
