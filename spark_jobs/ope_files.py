@@ -99,15 +99,15 @@ def read_log(path: Path, further: Sequence[str] = (), *, batch_rows: int = BATCH
         if name not in source.schema.names:
             raise UsageError.unknown("column", name, source.schema.names, where=str(path))
     labels = [*dict.fromkeys([*further, *(name for name in CLUSTER if name in source.schema.names)])]
-    numbers: dict[str, list[F64]] = {name: [] for name in LOG if name in NUMBERS}
-    hashes: dict[str, list[U64]] = {name: [] for name in ("request_id", "item", *labels)}
+    numbers = {name: _Growing(np.float64) for name in LOG if name in NUMBERS}
+    hashes = {name: _Growing(np.uint64) for name in ("request_id", "item", *labels)}
     for batch in _batches(source, [*LOG, *labels], path, batch_rows):
         for name, values in numbers.items():
-            values.append(_numbers(batch, name, path))
+            values.add(_numbers(batch, name, path))
         for name, keys in hashes.items():
-            keys.append(_hashes(batch, name, path))
-    number = {name: _joined(values, np.float64) for name, values in numbers.items()}
-    hashed = {name: _joined(keys, np.uint64) for name, keys in hashes.items()}
+            keys.add(_hashes(batch, name, path))
+    number = {name: values.whole() for name, values in numbers.items()}
+    hashed = {name: keys.whole() for name, keys in hashes.items()}
     wrong = ~((number["propensity"] > 0) & (number["propensity"] <= 1))
     if wrong.any():
         raise ContractBroken(
@@ -228,8 +228,20 @@ def _hashes(batch: pa.RecordBatch, name: str, path: Path) -> U64:
     return np.asarray(known[code], dtype=np.uint64)
 
 
-def _joined(parts: list[NDArray[Any]], kind: type[np.generic]) -> NDArray[Any]:
-    """One array of all parts, which are let go."""
-    whole = np.concatenate([np.empty(0, kind), *parts])
-    parts.clear()
-    return whole
+class _Growing:
+    """An array that parts are added to in place: a list of parts and their whole would be twice the memory."""
+
+    def __init__(self, kind: type[np.generic]) -> None:
+        self._values: NDArray[Any] = np.empty(BATCH_ROWS, kind)
+        self._size = 0
+
+    def add(self, part: NDArray[Any]) -> None:
+        end = self._size + part.size
+        if end > self._values.size:
+            self._values.resize(max(end, 2 * self._values.size), refcheck=False)
+        self._values[self._size : end] = part
+        self._size = end
+
+    def whole(self) -> NDArray[Any]:
+        self._values.resize(self._size, refcheck=False)
+        return self._values
