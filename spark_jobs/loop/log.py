@@ -132,7 +132,6 @@ def lure_columns(log: Places, rule: LureSettings, category: Ints) -> dict[str, F
     pairs = frame.groupby(["user", "item"])
     limit = frame["at"] + rule.follow_days * US_A_DAY
     followed = (pairs["met"].bfill() <= limit).to_numpy()
-    returned = (pairs["at"].shift(-1) <= limit).to_numpy()
     item = frame["item"].to_numpy()
     drawn = pairs.size().index.to_frame(index=False)
     drawn["list"] = category[drawn["item"]]
@@ -143,8 +142,7 @@ def lure_columns(log: Places, rule: LureSettings, category: Ints) -> dict[str, F
     none = np.zeros(items)
     return {
         "impressions": impressions, "clicks": clicks, "judged": _counts(item, items),
-        "followed": _counts(item[followed], items), "returned": _counts(item[returned], items),
-        "sold": none, "plain": none, "full_price": none,
+        "followed": _counts(item[followed], items), "sold": none, "plain": none, "full_price": none,
         "drawn": _counts(several, items), "outside": _counts(outside, items),
     }  # fmt: skip
 

@@ -50,7 +50,7 @@ def test_what_follows_a_click_is_matched_by_user_and_item(log: Places) -> None:
     category = np.arange(90) % 4
     found = lure_columns(log, rule, category)
     clicks = [n for n in range(len(log)) if log.clicked[n]]
-    by_hand = {name: np.zeros(90) for name in ("judged", "followed", "returned", "drawn", "outside")}
+    by_hand = {name: np.zeros(90) for name in ("judged", "followed", "drawn", "outside")}
     for n in clicks:
         by_hand["judged"][log.item[n]] += 1
         later = [
@@ -58,7 +58,6 @@ def test_what_follows_a_click_is_matched_by_user_and_item(log: Places) -> None:
         ]
         assert all(log.at[m] - log.at[n] <= 28 * US_A_DAY for m in later)
         by_hand["followed"][log.item[n]] += any(log.engaged[m] or log.dwell[m] >= 10_000 for m in later)
-        by_hand["returned"][log.item[n]] += len(later) > 1
     pairs = {(int(log.user[n]), int(log.item[n])) for n in clicks}
     for user, item in pairs:
         own = [other for one, other in pairs if one == user]
