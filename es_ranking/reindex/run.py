@@ -43,7 +43,8 @@ class Reindexed:
 
     def to_dict(self) -> dict[str, Any]:
         found = asdict(self)
-        return {**found, **found.pop("followed")}
+        followed = found.pop("followed")
+        return {**found, **followed}
 
 
 def reindex(engine: Engine, plan: ReindexPlan, *, publish: PublishSettings, resume: bool) -> Reindexed:
