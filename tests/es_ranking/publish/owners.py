@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
 
@@ -42,3 +44,18 @@ class Owner(Thread):
                 self.taken += len(actions) - len(again)
                 self.refused += len(again)
                 actions = [actions[position] for position in sorted(again)]
+
+
+@contextmanager
+def at_work(owners: Sequence[Owner]) -> Iterator[None]:
+    """Ends when they have written some more after what is done with the index; none of them was wronged."""
+    try:
+        yield
+        after = sum(owner.taken for owner in owners)
+        while sum(owner.taken for owner in owners) < after + 30:
+            assert all(owner.is_alive() for owner in owners), [owner.wrong for owner in owners]
+    finally:
+        for owner in owners:
+            owner.stop.set()
+            owner.join(60)
+    assert [owner.wrong for owner in owners] == [""] * len(owners)

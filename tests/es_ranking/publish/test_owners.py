@@ -27,7 +27,7 @@ from es_ranking.publish.switch import begin, finish
 from es_ranking.publish.write import write_documents
 from segments.errors import Refused
 from tests.contracts.faulty_engine import FaultyEngine
-from tests.es_ranking.publish.owners import Owner
+from tests.es_ranking.publish.owners import Owner, at_work
 from tests.es_ranking.publish.shop import (
     NIGHT,
     SETTINGS,
@@ -124,21 +124,13 @@ def test_no_write_and_no_deletion_is_lost(engine: Engine, index_name: str, kind:
     targets = begin(patient, plan)
     copied = index_name in plan.clones
     due = {name: document for name, document in new.items() if not copied or document != old.get(name)}
-    try:
+    with at_work(owners):
         report = write_documents(patient, targets.main, watched.stream(due), settings=PATIENT)
         if copied:
             delete_documents(patient, targets.main, old.keys() - new, settings=PATIENT)
         if f"{index_name}-users" not in plan.clones:
             write_documents(patient, targets.users, users(), settings=PATIENT)
         done = finish(patient, plan, PATIENT, report=report)
-        after = sum(owner.taken for owner in owners)
-        while sum(owner.taken for owner in owners) < after + 30:
-            assert all(owner.is_alive() for owner in owners), [owner.wrong for owner in owners]
-    finally:
-        for owner in owners:
-            owner.stop.set()
-            owner.join(60)
-    assert [owner.wrong for owner in owners] == [""] * OWNERS
     assert min(done.followed.caught_up, done.followed.deleted) > 0
     assert 0.0 < done.followed.blocked_seconds < 60.0
     engine.refresh(index_name)

@@ -14,7 +14,7 @@ from es_ranking.reindex.plan import plan_reindex
 from es_ranking.reindex.run import reindex
 from es_ranking.reindex.settings import ReindexSettings
 from es_ranking.scripts.store import ATTRIBUTES, put_scripts
-from tests.es_ranking.publish.owners import Owner
+from tests.es_ranking.publish.owners import Owner, at_work
 from tests.es_ranking.publish.shop import NIGHT, SETTINGS, documents, plan_for, users
 
 ITEMS, OWNERS = 1_500, 3
@@ -36,19 +36,11 @@ def test_no_write_and_no_deletion_is_lost(
     ]
     for owner in owners:
         owner.start()
-    try:
+    with at_work(owners):
         how = ReindexSettings(requests_per_second=1_000.0, max_block_seconds=60.0)
         wanted = settings.model_copy(update={"keyword_attributes": ("colour",), "shards": 2})
         plans = plan_reindex(engine, index_name, wanted=wanted, settings=how)
         done = reindex(engine, plans, publish=wanted, resume=False)
-        after = sum(owner.taken for owner in owners)
-        while sum(owner.taken for owner in owners) < after + 30:
-            assert all(owner.is_alive() for owner in owners), [owner.wrong for owner in owners]
-    finally:
-        for owner in owners:
-            owner.stop.set()
-            owner.join(60)
-    assert [owner.wrong for owner in owners] == [""] * OWNERS
     assert done.followed.caught_up > 0
     assert done.followed.deleted > 0
     engine.refresh(index_name)
