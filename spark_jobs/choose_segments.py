@@ -7,7 +7,6 @@ lists are not worse than the best one's beyond chance, the one with the fewest g
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,10 +28,9 @@ from spark_jobs.features.cluster_plot import Panel, draw_side_by_side
 from spark_jobs.features.group_worth import Lists, lift, likelihood_gain, lists_of, silhouette
 from spark_jobs.features.taste_documents import documents_at, summed_choices
 from spark_jobs.history import clock
+from spark_jobs.models.run_folder import write_whole
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
     from pyspark.sql import Column
 
@@ -115,7 +113,7 @@ def choose_segments(night: Night, name: str, candidates: Candidates) -> dict[str
         "picture": str(draw_side_by_side(_best_of_each(tried), folder / f"{name}.choice.png", prefix=family.prefix)),
     }
     path = folder / f"{name}.choice.json"
-    _write(path, evidence)
+    write_whole(path, json.dumps(evidence, indent=1))
     return {**evidence, "evidence": str(path)}
 
 
@@ -225,9 +223,3 @@ def _figure(value: float) -> float | None:
 def _groups_of(people: list[str], users: list[str], numbers: Numbers) -> Numbers:
     group_of = dict(zip(users, numbers.tolist(), strict=True))
     return np.asarray([group_of.get(user, -1) for user in people], dtype=np.int64)
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    fresh = path.with_suffix(f".{os.getpid()}.tmp")
-    fresh.write_text(json.dumps(values, indent=1), encoding="utf-8")
-    fresh.replace(path)

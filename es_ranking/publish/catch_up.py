@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from es_ranking.engine.contract import Engine
+from es_ranking.publish.sample import by_seed
 from segments.errors import Refused
 
 _PAGE, _COUNTS_A_REQUEST = 1_000, 100
@@ -60,8 +61,7 @@ def parted(engine: Engine, index: str) -> list[Query]:
     """
     documents = engine.count(index)
     size = min(max(documents // _PARTS, _SMALLEST_PART), _LARGEST_PART)
-    known = {"function_score": {"query": {"exists": {"field": "item_id"}},
-                                "random_score": {"seed": 7, "field": "_seq_no"}}}  # fmt: skip
+    known = by_seed({"exists": {"field": "item_id"}})
     body = {"size": _SAMPLE, "query": known, "_source": False, "stored_fields": "_none_",
             "docvalue_fields": ["item_id"], "track_total_hits": False}  # fmt: skip
     hits = engine.search(index, body, timeout_seconds=120.0)["hits"]["hits"]

@@ -12,6 +12,7 @@ from typing import Any
 from es_ranking.engine.contract import Engine
 from es_ranking.publish.difference import first_places
 from es_ranking.publish.plan import PublishPlan
+from es_ranking.publish.sample import by_seed
 from es_ranking.publish.settings import GateSettings
 from es_ranking.schema import mapped_ranks, rank_field
 from segments.errors import Refused
@@ -180,8 +181,7 @@ def unseen(gateway: Gateway) -> Verdict:
     limit = gateway.settings.max_unseen
     if limit is None or gateway.previous is None:
         return Verdict("unseen", True, None, "nothing to judge")
-    query = {"function_score": {"query": {"match_all": {}}, "random_score": {"seed": 7, "field": "_seq_no"}}}
-    body = {"size": _SAMPLE, "query": query, "_source": False}
+    body = {"size": _SAMPLE, "query": by_seed({"match_all": {}}), "_source": False}
     ids = [hit["_id"] for hit in gateway.engine.search(gateway.index, body)["hits"]["hits"]]
     known = gateway.engine.mget(gateway.previous, ids, source=["item_id"])
     share = sum(document is None for document in known) / max(1, len(ids))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from es_ranking.engine.contract import Engine
 from es_ranking.publish.catch_up import with_attributes
+from es_ranking.publish.sample import by_seed
 
 
 def unequal(engine: Engine, copy: str, source: str, *, sample: int, attributes: Sequence[str]) -> str:
@@ -18,8 +19,8 @@ def unequal(engine: Engine, copy: str, source: str, *, sample: int, attributes: 
     ours, theirs = engine.count(copy), engine.count(source)
     if ours != theirs:
         return f"{ours} documents instead of {theirs}"
-    query = {"function_score": {"query": {"match_all": {}}, "random_score": {"seed": 7, "field": "_seq_no"}}}
-    hits = engine.search(source, {"size": sample, "query": query}, timeout_seconds=120.0)["hits"]["hits"]
+    drawn = by_seed({"match_all": {}})
+    hits = engine.search(source, {"size": sample, "query": drawn}, timeout_seconds=120.0)["hits"]["hits"]
     copied = engine.mget(copy, [hit["_id"] for hit in hits])
     for hit, document in zip(hits, copied, strict=True):
         if document != with_attributes(hit["_source"], attributes):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from spark_jobs.reporting.figure_file import save_figure
 
 
 def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -32,6 +33,4 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     beside.set_ylabel("share of values without a row to themselves", color="tab:red")
     beside.set_ylim(0, 1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.stem}.{os.getpid()}.tmp.png")
-    figure.savefig(fresh, dpi=110)
-    fresh.replace(path)
+    save_figure(figure, path)

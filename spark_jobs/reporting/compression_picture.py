@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any
+
+from spark_jobs.reporting.figure_file import save_figure
 
 COLOURS = {"mean": "#98a2b3", "max": "#b8860b", "pca": "#e07a3f", "autoencoder": "#2f6fde", "umap": "#0f9d58"}
 PANELS = (("explained", "held-out vectors explained"), ("neighbours", "ten nearest kept"), ("gauc", "gAUC"))
@@ -42,9 +43,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         axis.set_xticks(range(len(widths)), [str(width) for width in widths])
         axis.set_xlabel("numbers in a code")
         axis.spines[["top", "right"]].set_visible(False)
-    fresh = path.with_name(f"{path.stem}.{os.getpid()}.tmp.png")
-    figure.savefig(fresh, dpi=110)
-    fresh.replace(path)
+    save_figure(figure, path)
 
 
 def _half(told: Any) -> float:

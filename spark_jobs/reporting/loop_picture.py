@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from spark_jobs.reporting.figure_file import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,9 +46,12 @@ def draw(report: Mapping[str, Any], folder: Path) -> list[Path]:
         report: of `loop.summary`.
         folder: where to; it must exist.
     """
-    pictures = [_saved(_nights(report), folder / "nights.png"), _saved(_new(report), folder / "new-items.png")]
+    pictures = [
+        save_figure(_nights(report), folder / "nights.png"),
+        save_figure(_new(report), folder / "new-items.png"),
+    ]
     if report["ablations"]:
-        pictures.append(_saved(_parts(report), folder / "parts.png"))
+        pictures.append(save_figure(_parts(report), folder / "parts.png"))
     return pictures
 
 
@@ -150,10 +154,3 @@ def _smooth(values: Sequence[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Running mean; at the ends of what there is."""
     kernel = np.ones(min(SMOOTHED, len(values)))
     return np.convolve(values, kernel, mode="same") / np.convolve(np.ones(len(values)), kernel, mode="same")
-
-
-def _saved(figure: Figure, path: Path) -> Path:
-    fresh = path.with_name(f"{path.stem}.{os.getpid()}.tmp.png")
-    figure.savefig(fresh, dpi=110)
-    fresh.replace(path)
-    return path

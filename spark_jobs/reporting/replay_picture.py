@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from spark_jobs.reporting.figure_file import save_figure
 
 COLOURS = {
     "no_update": "#98a2b3", "nightly": "#e07a3f", "nightly_recent": "#b8860b", "continual_daily": "#2f6fde",
@@ -45,6 +46,4 @@ def draw(days: Sequence[Mapping[str, Any]], path: Path, *, drift_days: int) -> N
         axis.set_xlabel("day")
         axis.set_xticks(numbers)
         axis.spines[["top", "right"]].set_visible(False)
-    fresh = path.with_name(f"{path.stem}.{os.getpid()}.tmp.png")
-    figure.savefig(fresh, dpi=110)
-    fresh.replace(path)
+    save_figure(figure, path)
