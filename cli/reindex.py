@@ -9,8 +9,8 @@ import click
 
 from cli.output import emit, output_option
 from es_ranking.engine.connect import connect
+from es_ranking.publish.begin import abort
 from es_ranking.publish.settings import PublishSettings
-from es_ranking.publish.switch import abort
 from es_ranking.reindex.plan import begun_reindex, plan_reindex
 from es_ranking.reindex.run import reindex
 from es_ranking.reindex.settings import ReindexSettings

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from es_ranking.publish.begin import abort, begin
 from es_ranking.publish.delta import delete_documents
 from es_ranking.publish.documents import WHY_COLUMNS, main_document, user_document, why_document
+from es_ranking.publish.finish import Finished, finish
 from es_ranking.publish.generation import WRITING
 from es_ranking.publish.settings import PublishSettings
-from es_ranking.publish.switch import Finished, abort, begin, finish
 from es_ranking.publish.write import Documents, RefusedDocument, WriteReport, write_documents
 from segments.errors import RankingError
 

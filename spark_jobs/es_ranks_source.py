@@ -20,10 +20,11 @@ from pydantic import Field as Setting
 from pyspark.sql.datasource import DataSource, DataSourceArrowWriter, WriterCommitMessage
 
 from es_ranking.engine.connect import connect
+from es_ranking.publish.begin import abort, begin
+from es_ranking.publish.finish import counted, finish
 from es_ranking.publish.generation import WRITING, clock_of, serving, users_alias
 from es_ranking.publish.plan import plan_publish
 from es_ranking.publish.settings import PublishSettings
-from es_ranking.publish.switch import abort, begin, counted, finish
 from es_ranking.publish.write import WriteReport, write_documents
 from es_ranking.scripts.store import put_scripts
 from segments.catalogue import Catalogue

@@ -16,10 +16,11 @@ from typing import Any
 
 from es_ranking.bench.shop import AS_OF, SETTINGS, Row, documents, own_alias, plan_of, rows, segment_names
 from es_ranking.engine.contract import BulkAction, Engine
+from es_ranking.publish.begin import begin
 from es_ranking.publish.delta import plan_delta
+from es_ranking.publish.finish import finish
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.room import checked_space
-from es_ranking.publish.switch import begin, finish
 from es_ranking.publish.write import WriteReport, write_documents
 from segments.errors import Refused
 

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Mapping
 
 from es_ranking.engine.contract import Engine
+from es_ranking.publish.begin import abort, begin
+from es_ranking.publish.finish import Finished, finish
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.settings import PublishSettings
-from es_ranking.publish.switch import Finished, abort, begin, finish
 from es_ranking.publish.write import Documents, write_documents
 from segments.errors import RankingError
 

@@ -14,12 +14,14 @@ from typing import Any
 
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.errors import EngineBusy, EngineDenied
+from es_ranking.publish.begin import Targets, abort, begin, targets_of
 from es_ranking.publish.carry import Carrier
+from es_ranking.publish.finish import counted, settle
 from es_ranking.publish.follow import Followed, Follower
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.seal import let_in, open_to_writes
 from es_ranking.publish.settings import PublishSettings
-from es_ranking.publish.switch import Targets, abort, begin, counted, settle, switch, targets_of
+from es_ranking.publish.switch import switch
 from es_ranking.publish.write import swept
 from es_ranking.reindex.plan import ReindexPlan
 from es_ranking.reindex.sameness import unequal

@@ -11,7 +11,7 @@ import pytest
 
 from cli.main import exit_code_of
 from es_ranking.engine.contract import Engine
-from es_ranking.publish.switch import begin
+from es_ranking.publish.begin import begin
 from tests.es_ranking.publish.shop import CATALOGUE, ITEMS, NIGHT, Publisher, item, plan_for, ranks, top
 
 NEXT_NIGHT = "20171128T000000"

@@ -10,8 +10,8 @@ import pytest
 
 from cli.main import exit_code_of
 from es_ranking.engine.contract import Engine
+from es_ranking.publish.begin import begin
 from es_ranking.publish.generation import generations, serving
-from es_ranking.publish.switch import begin
 from es_ranking.reindex.plan import plan_reindex
 from es_ranking.reindex.settings import ReindexSettings
 from tests.es_ranking.publish.shop import ITEMS, NIGHT, Publisher

@@ -15,9 +15,9 @@ from es_ranking.experiments.edit import with_ratios
 from es_ranking.experiments.store import ExperimentStore
 from es_ranking.policy.document import Policy
 from es_ranking.policy.store import PolicyStore
+from es_ranking.publish.begin import begin
 from es_ranking.publish.generation import published_aliases, serving_meta
 from es_ranking.publish.seal import mend
-from es_ranking.publish.switch import begin
 from segments.errors import RankingError
 from tests.contracts.faulty_engine import FaultyEngine
 from tests.es_ranking.publish.shop import NIGHT, SETTINGS, Publisher, plan_for

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from es_ranking.engine.contract import Engine
-from es_ranking.publish.switch import begin
+from es_ranking.publish.begin import begin
 from segments.errors import Refused
 from spark_jobs.attempts import Recorder
 from spark_jobs.backfill import TABLES

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 from es_ranking.engine.connect import connect
 from es_ranking.engine.contract import Engine
 from es_ranking.publish.documents import main_document, user_document, why_document
+from es_ranking.publish.finish import Finished
 from es_ranking.publish.locally import publish
 from es_ranking.publish.plan import PublishPlan, plan_publish
 from es_ranking.publish.settings import GateSettings, PublishSettings
-from es_ranking.publish.switch import Finished
 from segments.catalogue import Catalogue, Segment, everyone
 
 NIGHT = "20171127T000000"

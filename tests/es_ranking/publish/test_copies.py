@@ -9,13 +9,14 @@ import pytest
 
 from es_ranking.engine.contract import Body, BulkAction, Engine
 from es_ranking.engine.errors import EngineBusy
+from es_ranking.publish.begin import begin
 from es_ranking.publish.changes import Changes
 from es_ranking.publish.delta import delete_documents, plan_delta
 from es_ranking.publish.documents import main_document, user_document
+from es_ranking.publish.finish import Finished, finish
 from es_ranking.publish.generation import WRITING, Published, generations, serving, users_alias, why_alias
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.rollback import plan_rollback, rollback
-from es_ranking.publish.switch import Finished, begin, finish
 from es_ranking.publish.write import WriteReport, write_documents
 from es_ranking.reindex.plan import plan_reindex
 from es_ranking.reindex.run import reindex

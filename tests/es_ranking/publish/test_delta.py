@@ -6,12 +6,13 @@ import pytest
 
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.errors import EngineUnreachable, IndexMissing
+from es_ranking.publish.begin import begin
 from es_ranking.publish.delta import delete_documents, plan_delta
 from es_ranking.publish.documents import main_document
+from es_ranking.publish.finish import Finished, finish
 from es_ranking.publish.generation import generations, serving
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.rollback import plan_rollback, rollback
-from es_ranking.publish.switch import Finished, begin, finish
 from es_ranking.publish.write import write_documents
 from segments.errors import Refused
 from tests.contracts.faulty_engine import FaultyEngine

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from es_ranking.engine.contract import Engine
+from es_ranking.publish.begin import begin
 from es_ranking.publish.difference import SegmentDifference, chosen, differences, rank_biased_overlap
 from es_ranking.publish.locally import publish
-from es_ranking.publish.switch import begin
 from segments.errors import Refused, UsageError
 from tests.es_ranking.publish.shop import ITEMS, NIGHT, SETTINGS, Publisher, documents, plan_for
 

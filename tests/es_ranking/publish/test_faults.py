@@ -17,11 +17,12 @@ import pytest
 from es_ranking.engine.connect import connect
 from es_ranking.engine.contract import Engine
 from es_ranking.engine.errors import EngineBusy, EngineUnreachable
+from es_ranking.publish.begin import begin
+from es_ranking.publish.finish import finish
 from es_ranking.publish.generation import generations
 from es_ranking.publish.locally import publish
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.rollback import plan_rollback, rollback
-from es_ranking.publish.switch import begin, finish
 from es_ranking.publish.write import WriteReport, write_documents
 from es_ranking.query import recommended
 from es_ranking.twiddlers.settings import Surface

@@ -15,15 +15,16 @@ from typing import Any
 import pytest
 
 from es_ranking.engine.contract import BulkAction, Engine
+from es_ranking.publish.begin import begin
 from es_ranking.publish.changes import Changes
 from es_ranking.publish.delta import delete_documents, plan_delta
 from es_ranking.publish.documents import main_document
+from es_ranking.publish.finish import finish
 from es_ranking.publish.generation import generations, serving
 from es_ranking.publish.locally import publish
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.rollback import plan_rollback, rollback
 from es_ranking.publish.seal import mend
-from es_ranking.publish.switch import begin, finish
 from es_ranking.publish.write import write_documents
 from segments.errors import Refused
 from tests.contracts.faulty_engine import FaultyEngine

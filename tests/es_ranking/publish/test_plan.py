@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from es_ranking.engine.contract import Disk, Engine
+from es_ranking.publish.begin import begin
 from es_ranking.publish.generation import Generation, serving_meta
 from es_ranking.publish.plan import PublishPlan
-from es_ranking.publish.switch import begin
 from segments.errors import ContractBroken, RankingError, Refused, UsageError
 from tests.es_ranking.publish.shop import ITEMS, NIGHT, SETTINGS, Publisher, plan_for
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from es_ranking.engine.contract import Engine
+from es_ranking.publish.begin import abort, begin
+from es_ranking.publish.finish import finish
 from es_ranking.publish.generation import generations, serving, serving_meta
 from es_ranking.publish.locally import publish
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.rollback import plan_rollback, rollback
-from es_ranking.publish.switch import abort, begin, finish
 from es_ranking.publish.write import WriteReport, write_documents
 from segments.errors import Refused, UsageError
 from tests.contracts.faulty_engine import FaultyEngine

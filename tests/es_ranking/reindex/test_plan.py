@@ -9,9 +9,10 @@ import pytest
 
 from es_ranking.engine.contract import Disk, Engine
 from es_ranking.engine.errors import IndexMissing
+from es_ranking.publish.begin import begin
 from es_ranking.publish.delta import plan_delta
+from es_ranking.publish.finish import finish
 from es_ranking.publish.settings import PublishSettings
-from es_ranking.publish.switch import begin, finish
 from es_ranking.publish.write import WriteReport
 from es_ranking.reindex.plan import ReindexPlan, begun_reindex, plan_reindex
 from es_ranking.reindex.settings import ReindexSettings

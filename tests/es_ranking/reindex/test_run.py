@@ -19,10 +19,10 @@ import pytest
 from es_ranking.doctor import Patient, examine
 from es_ranking.engine.contract import BulkAction, Copying, Engine
 from es_ranking.engine.errors import EngineBusy, EngineUnreachable
+from es_ranking.publish.begin import begin
 from es_ranking.publish.generation import generations, serving
 from es_ranking.publish.rollback import plan_rollback, rollback
 from es_ranking.publish.seal import mend
-from es_ranking.publish.switch import begin
 from es_ranking.reindex.plan import begun_reindex, plan_reindex
 from es_ranking.reindex.run import Reindexed, reindex
 from es_ranking.reindex.settings import ReindexSettings

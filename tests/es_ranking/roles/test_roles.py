@@ -23,10 +23,11 @@ from es_ranking.policy.fit import check_fields, unknown_items
 from es_ranking.policy.live import LivePolicies
 from es_ranking.policy.lures import LureDecisions, LureStore
 from es_ranking.policy.store import PolicyStore
+from es_ranking.publish.begin import abort, begin
 from es_ranking.publish.delta import delete_documents, plan_delta
+from es_ranking.publish.finish import finish
 from es_ranking.publish.generation import generations, published_aliases
 from es_ranking.publish.rollback import plan_rollback, rollback
-from es_ranking.publish.switch import abort, begin, finish
 from es_ranking.publish.write import write_documents
 from es_ranking.query import recommended
 from es_ranking.query.audience import Audience
