@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from spark_jobs.models.calibration import Calibration, calibrate, honest_chances
 from spark_jobs.models.checkpoint import Checkpoint
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Doubles, Examples
+from spark_jobs.models.fading import DAY, Fading
 from spark_jobs.models.settings import ModelSettings
 from spark_jobs.models.stream import Stream
 from spark_jobs.models.training import fit, refit, score_examples
@@ -24,7 +25,6 @@ from spark_jobs.models.training_settings import TrainingSettings
 from spark_jobs.models.watch import quality
 
 FEWEST_ROWS = 32
-DAY = 86_400_000_000  # microseconds
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ def develop(
     started = time.perf_counter()
     if not len(examples):
         raise Refused("there are no examples to train on", hint="an earlier day of events, or the build_examples step")
+    if training.half_life_days is not None:
+        examples = _faded(examples, Fading(training.half_life_days, _latest(examples)))
     train, valid = _until(examples, valid_from), _since(examples, valid_from, training)
     metrics: dict[str, float] = {"examples": float(len(examples)), "clicks": _clicks(examples)}
     calibration, curve, epochs = Calibration(), [], training.epochs
@@ -97,8 +99,7 @@ def develop(
     if _usable(valid):
         # Slope and shape were learnt on days the network had not seen; the level is the refitted network's own, over
         # more than one season: the last weeks' alone is that season's.
-        latest = examples.latest if isinstance(examples, Stream) else int(examples.time.max())
-        recent = _since(examples, latest - training.level_days * DAY, training)
+        recent = _since(examples, _latest(examples) - training.level_days * DAY, training)
         calibration = recentred(calibration, score_examples(final, recent), recent.label, 1.0 / recent.rate)
     size = float(final.model.size)
     metrics |= {"epochs": float(epochs), "parameters": size, "seconds": time.perf_counter() - started}
@@ -127,6 +128,14 @@ def _clicks(examples: Examples | Stream) -> float:
     if isinstance(examples, Stream):
         return round(examples.facts.clicked * len(examples))
     return float(examples.label.sum())
+
+
+def _latest(examples: Examples | Stream) -> int:
+    return examples.latest if isinstance(examples, Stream) else int(examples.time.max())
+
+
+def _faded(examples: Examples | Stream, fading: Fading) -> Examples | Stream:
+    return replace(examples, fading=fading) if isinstance(examples, Stream) else fading.of(examples)
 
 
 def _until(examples: Examples | Stream, high: int) -> Examples | Stream:

@@ -12,8 +12,9 @@ from dataclasses import replace
 from spark_jobs.fields import FieldSchema
 from spark_jobs.models.calibration import recentred
 from spark_jobs.models.checkpoint import Checkpoint
-from spark_jobs.models.develop import DAY, develop
+from spark_jobs.models.develop import develop
 from spark_jobs.models.examples import Examples, Tensors, joined
+from spark_jobs.models.fading import DAY
 from spark_jobs.models.settings import ModelSettings
 from spark_jobs.models.training_settings import TrainingSettings
 from spark_jobs.models.watch import logits_of

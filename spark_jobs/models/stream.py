@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from segments.hashing import uniforms
 from spark_jobs.models.encoding import SAMPLE, Encoder, Floats
 from spark_jobs.models.examples import Examples, joined
+from spark_jobs.models.fading import Fading
 from spark_jobs.models.feed import Facts
 from spark_jobs.models.shards import Shards
 
@@ -24,12 +25,14 @@ SALT = 101
 
 @dataclass(frozen=True)
 class Stream:
-    """The examples of shards whose visits began at or after `low` and before `high`, microseconds since 1970."""
+    """The examples of shards whose visits began at or after `low` and before `high`, microseconds since 1970; those of
+    long ago weigh less where they are `fading`."""
 
     shards: Shards
     streamed = True
     low: int = -(2**63)
     high: int = 2**63 - 1
+    fading: Fading | None = None
     facts: Facts = field(init=False)
     latest: int = field(init=False)
 
@@ -42,7 +45,10 @@ class Stream:
                 rows, clicks = rows + len(label), clicks + float(label.sum())
                 impressions, clicked = impressions + float(each.sum()), clicked + float(each @ label)
                 rates += float(piece["rate"].sum())
-                weights += float(piece["weight"].sum()) if "weight" in piece else float(len(label))
+                own = piece.get("weight")
+                if self.fading is not None:
+                    own = self.fading.weight(piece["time"], own)
+                weights += float(len(label)) if own is None else float(own.sum())
                 latest = max(latest, int(piece["time"].max(initial=self.low)))
         n = max(rows, 1)
         facts = Facts(rows, clicks / n, clicked / max(impressions, 1e-12), rates / n, weights / n)
@@ -54,7 +60,7 @@ class Stream:
 
     def between(self, low: int, high: int = 2**63 - 1) -> Stream:
         """The part of it in a window of time."""
-        return Stream(self.shards, max(low, self.low), min(high, self.high))
+        return Stream(self.shards, max(low, self.low), min(high, self.high), self.fading)
 
     def sample(self, rows: int) -> Examples:
         """Whole visits, about so many rows of them, always the same ones; all if there are no more."""
@@ -67,7 +73,7 @@ class Stream:
 
     def digest(self) -> str:
         """The same for the same examples, however they were partitioned."""
-        return f"{self.shards.manifest['digest']}-{self.low}-{self.high}"
+        return f"{self.shards.manifest['digest']}-{self.low}-{self.high}" + (f"-{self.fading}" if self.fading else "")
 
     def fit(self, encoder: Encoder) -> None:
         """Fits the encoder in one pass."""
@@ -98,6 +104,8 @@ class Stream:
 
     def _read(self, shard: int) -> Examples:
         examples = self.shards.read(shard)
+        if self.fading is not None:
+            examples = self.fading.of(examples)
         return examples.where((examples.time >= self.low) & (examples.time < self.high))
 
     def _pieces(self, shard: int, *names: str) -> Iterator[dict[str, NDArray[Any]]]:

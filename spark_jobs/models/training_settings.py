@@ -49,6 +49,9 @@ class TrainingSettings(Settings):
     correction: Literal["offset", "weights", "none"] = Setting(
         default="offset", description="how sampled negatives are corrected for in the loss"
     )
+    half_life_days: float | None = Setting(
+        default=None, gt=0.0, description="an example counts half after so many days; null: all count alike"
+    )
     negatives: float = Setting(default=1.0, gt=0.0, le=1.0, description="share of the unclicked rows an epoch reads")
     negative_method: Literal["uniform", "resample"] = Setting(
         default="uniform", description="uniform: one draw for all epochs; resample: a new one each epoch"
