@@ -51,6 +51,7 @@ class _ByServers(LoadFileScheduling):
         return engine or ("tests/integration" if file.startswith("tests/integration/") else file)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
     """How `-n` deals the tests out."""
     return _ByServers(config, log)
