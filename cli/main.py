@@ -6,6 +6,7 @@ import importlib
 import logging
 import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 
 import click
 
@@ -103,6 +104,10 @@ def run() -> None:
 
 def exit_code_of(arguments: list[str]) -> int:
     """Runs the command line and returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # Names may hold what this terminal's encoding does not: shown as an escape, not as a failure.
+            stream.reconfigure(errors="backslashreplace")
     try:
         result = main.main(arguments, prog_name="es-ranking", standalone_mode=False)
     except RankingError as error:

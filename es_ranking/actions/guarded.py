@@ -49,6 +49,7 @@ class GuardedRedis:
                 socket_timeout=timeout_seconds,
                 socket_connect_timeout=timeout_seconds,
                 retry=Retry(NoBackoff(), 0),
+                encoding_errors="surrogatepass",
             )
         except ValueError as error:
             raise UsageError(f"the address of the {what} is wrong", hint="redis://host:6379/0") from error

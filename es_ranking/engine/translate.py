@@ -62,4 +62,5 @@ def reason_of(answer: Any) -> str:
     told = f"{cause.get('type', 'error')}: {cause.get('reason', '')}"
     if deepest is not cause and deepest.get("reason") and deepest.get("reason") not in told:
         told += f" ({deepest['reason']})"
-    return " ".join(told.split())[:600]
+    # It may quote the query: half a character pair could not be logged.
+    return " ".join(told.split())[:600].encode("utf-8", "backslashreplace").decode()

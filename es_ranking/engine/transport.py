@@ -67,7 +67,8 @@ class Reply:
 
 def quoted(name: str) -> str:
     """A name as one part of a path; lists and patterns of names, and ids of tasks, stay what they are."""
-    return quote(name, safe=",*:")
+    # Half a character pair names nothing; the engine says so.
+    return quote(name, safe=",*:", errors="surrogatepass")
 
 
 class NoAnswer(Exception):

@@ -51,6 +51,9 @@ def parse(raw: bytes, parameters: Iterable[tuple[str, str]], *, deepest: int, it
     for name, hint in REFUSED.items():
         if name in given:
             raise UsageError(f"the parameter `{name}` is not taken here", hint=hint)
+    if given.get(TYPED, "") not in {"", *_WORDS}:
+        # The engine cuts the connection instead of answering.
+        raise UsageError(f"the parameter `{TYPED}` is true or false", hint=f"{TYPED}=true")
     window = {**body, **{name: _whole(name, given[name]) for name in WINDOW if name in given}}
     start, size = window.get("from", 0), window.get("size", 10)
     if isinstance(start, int) and isinstance(size, int) and start + size > deepest:

@@ -24,6 +24,11 @@ class ActionStoreContract:
     def store(self) -> ActionStore:
         raise AssertionError("a subclass brings the store")
 
+    @pytest.mark.parametrize("user", ["\ud800", "利用者 😀", " "])
+    def test_any_text_names_a_user(self, store: ActionStore, user: str) -> None:
+        store.record([action(1, user=user)])
+        assert store.counts(user, NOON, DAY) == {"i1": {"view": 1}}
+
     def test_counts_by_item_and_kind(self, store: ActionStore) -> None:
         store.record([action(1), action(2), action(3, kind="click"), action(4, item="i2"), action(5, user="u2")])
         assert store.counts("u1", NOON, DAY) == {"i1": {"view": 2, "click": 1}, "i2": {"view": 1}}

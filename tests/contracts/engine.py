@@ -50,6 +50,19 @@ class EngineContract:
         with pytest.raises(IndexMissing):
             engine.get(f"{index}-none", "1")
 
+    @pytest.mark.parametrize("document", [{"word": "a\ud800b"}, b'{"word":"a\\ud800b"}'], ids=["text", "bytes"])
+    def test_half_a_character_pair_comes_and_goes(
+        self, engine: Engine, index: str, document: dict[str, str] | bytes
+    ) -> None:
+        """JSON can hold it and engines keep it, UTF-8 cannot."""
+        assert engine.bulk([BulkAction(index, "half", document)], refresh=True).done == 1
+        assert engine.get(index, "half") == {"word": "a\ud800b"}
+        found = engine.search(index, {"query": {"ids": {"values": ["half"]}}})
+        assert found["hits"]["hits"][0]["_source"] == {"word": "a\ud800b"}
+        assert engine.get(index, "\ud800") is None
+        with pytest.raises(EngineRejected, match="collapse"):
+            engine.search(index, {"collapse": {"field": "\ud800"}})
+
     def test_bulk_tells_each_refused_action(self, engine: Engine, index: str) -> None:
         result = engine.bulk(
             [

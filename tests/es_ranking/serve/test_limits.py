@@ -36,6 +36,7 @@ ASKED = {"sort": "recommended"}
         (400, SEARCH, {"json": {**ASKED, "search_after": [1]}}, "cannot be combined"),
         (400, SEARCH, {"json": ASKED, "params": {"routing": "x"}}, "cannot be planned with: routing"),
         (400, SEARCH, {"json": {}, "params": {"scroll": "1m"}}, "scroll"),
+        (400, SEARCH, {"json": {}, "params": {"typed_keys": "yes"}}, "true or false"),
         (400, SEARCH, {"json": ASKED, "params": {"es_ranking.cursor": "x.y"}}, "not a cursor of ours"),
         (400, SEARCH, {"json": ASKED, "params": {"es_ranking.cursor": "x.y~zz"}}, "not a cursor of ours"),
         (400, SEARCH, {"json": {}, "params": {"es_ranking.cursor": "x.y"}}, "a cursor needs the sort"),
