@@ -67,7 +67,7 @@ def assign(user: str, index: str | None, file: str | None, surface: str, request
 @click.option("--unit", type=click.Choice(["user", "request"]), default="user", show_default=True,
               help="What the experiment puts into slots.")  # fmt: skip
 @click.option("--items", type=click.Path(exists=True, path_type=Path),
-              help="item_id and brand_id (JSON lines or Parquet), for the diversity of brands.")  # fmt: skip
+              help="JSON lines or Parquet: item_id, brand_id for brand diversity, margin for margins.")  # fmt: skip
 @click.option("--candidates", type=click.IntRange(min=1), metavar="N",
               help="Items that could be shown; those that were otherwise.")  # fmt: skip
 @click.option("--effect", "scale", type=click.FloatRange(min=0, min_open=True), default=0.05, show_default=True,

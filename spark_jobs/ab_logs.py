@@ -1,12 +1,11 @@
 """Exposure log and event log of an A/B test, brought together by Spark into one row a user, epoch, variant and day.
 
 An event belongs to the view it names (`request_id`); one that names none, to the user's last view before it, within the
-window. A click counts where its item was shown in that view.
+window. A click counts where its item was shown in that view. A view is a page; one that begins at place 1 opens a list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +17,8 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from segments.errors import ContractBroken, Refused, UsageError
+from segments.errors import Refused
+from spark_jobs.ab_files import EVENTS, EXPOSURES, ITEMS, read_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,23 +26,14 @@ if TYPE_CHECKING:
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
-BROKEN = "_broken"
 TOP = 20
 """Places that coverage, entropy and centrality ratio look at (DESIGN: the top 20)."""
-_TEXT, _NUMBER, _TIME = T.StringType(), T.DoubleType(), T.TimestampType()
-EXPOSURES: dict[str, T.DataType] = {
-    "ts": _TIME, "request_id": _TEXT, "user_id": _TEXT, "item_id": _TEXT, "position": T.IntegerType(),
-    "variant": _TEXT, "segment": _TEXT, "forced": T.BooleanType(), "experiment": _TEXT, "epoch": T.IntegerType(),
-    "share": _NUMBER,
-}  # fmt: skip
-EVENTS: dict[str, T.DataType] = {
-    "event_id": _TEXT, "ts": _TIME, "user_id": _TEXT, "item_id": _TEXT, "kind": _TEXT, "request_id": _TEXT,
-    "value": _NUMBER, "dwell_ms": _NUMBER,
-}  # fmt: skip
-ITEMS: dict[str, T.DataType] = {"item_id": _TEXT, "brand_id": _TEXT}
 VIEW = ("request_id", "user_id", "epoch", "variant", "segment")
 CELL = ("user_id", "epoch", "variant", "segment", "day")
-COUNTS = ("views", "shown", "items", "brands", "clicks", "clicked_views", "saves", "orders", "sales", "dwell_seconds")
+COUNTS = ("views", "lists", "shown", "seen", "items", "brands", "clicks", "clicked_views", "saves", "orders", "sales",
+          "margin", "dwell_seconds")  # fmt: skip
+SEEN = ("impression", "scroll", "click")
+"""Events whose place the user must have seen."""
 BEFORE = ("clicks_before", "sales_before")
 
 
@@ -59,7 +50,6 @@ class AbLogs:
         candidates: items that stood there in any variant.
         forced: views left out because their variant was chosen by hand.
         refused: rows of the logs that cannot be used.
-        brands: whether brands are known.
     """
 
     users: list[str]
@@ -77,7 +67,6 @@ class AbLogs:
     candidates: int
     forced: int
     refused: dict[str, int]
-    brands: bool
 
 
 def read_ab_logs(
@@ -89,7 +78,7 @@ def read_ab_logs(
     Args:
         exposures, events: a file or folder, JSON lines or Parquet, as `serve` writes them.
         experiment: its name.
-        items: item_id and brand_id, for the diversity of brands.
+        items: item_id with brand_id, for the diversity of brands, and margin, the share of the price that is kept.
         before_days: clicks and sales of so many days before the first exposure are the covariates.
         window_days: how long after a view an event that names none belongs to it.
 
@@ -99,8 +88,8 @@ def read_ab_logs(
         Refused: no exposure of this experiment.
     """
     refused = {}
-    all_shown, refused["exposures"] = _read(spark, exposures, EXPOSURES, ("ts", "request_id", "item_id", "variant"))
-    happened, refused["events"] = _read(spark, events, EVENTS, ("ts", "user_id", "item_id", "kind"))
+    all_shown, refused["exposures"] = read_rows(spark, exposures, EXPOSURES, ("ts", "request_id", "item_id", "variant"))
+    happened, refused["events"] = read_rows(spark, events, EVENTS, ("ts", "user_id", "item_id", "kind"))
     ours = all_shown.where(F.col("experiment") == experiment).persist()
     try:
         forced = ours.where("forced").select("request_id").distinct().count()
@@ -124,8 +113,11 @@ def read_ab_logs(
             "event_id", F.coalesce("event_id", F.concat_ws("|", "user_id", "item_id", "kind", "ts"))
         )
         unique = unique.dropDuplicates(["event_id"])
-        views = shown.groupBy(*VIEW).agg(F.min("ts").alias("at"), F.count("*").alias("places"))
-        cells = _cells(shown, views, _attributed(unique, views, window_days), _brands(spark, items))
+        views = shown.groupBy(*VIEW).agg(
+            F.min("ts").alias("at"), F.count("*").alias("places"), F.min("position").alias("first")
+        )
+        told_of = _attributed(unique, views, window_days)
+        cells = _cells(shown, _seen(views, happened), told_of, _items(spark, items))
         earlier = unique.where((F.col("ts") < F.lit(begun)) & (F.col("ts") >= F.lit(begun - timedelta(before_days))))
         covariates = earlier.groupBy("user_id").agg(
             F.sum((F.col("kind") == "click").cast("double")).alias("clicks_before"),
@@ -146,43 +138,8 @@ def read_ab_logs(
         counts={name: _filled(told, name) for name in (*COUNTS, *BEFORE)},
         shares={(row["epoch"], row["variant"]): float(row["share"] or 0.0) for row in shares},
         shown=counted, candidates=max((each.size for each in counted.values()), default=0), forced=forced,
-        refused=refused, brands=items is not None,
+        refused=refused,
     )  # fmt: skip
-
-
-def _read(
-    spark: SparkSession, path: Path, columns: dict[str, T.DataType], required: Sequence[str]
-) -> tuple[DataFrame, int]:
-    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
-    # hidden files are half written ones
-    files = [each for each in files if each.is_file() and not each.name.startswith((".", "_"))]
-    if not files:
-        raise UsageError("no such file, or nothing in the folder", where=str(path))
-    kinds = {each.suffix == ".parquet" for each in files}
-    if len(kinds) > 1:
-        raise UsageError("Parquet and JSON lines in one folder", where=str(path))
-    names = [str(each) for each in files]
-    if kinds == {True}:
-        frame = spark.read.parquet(*names)
-        there = {name: F.col(name).cast(kind) for name, kind in columns.items() if name in frame.columns}
-        frame = frame.select(
-            *(there.get(name, F.lit(None).cast(kind)).alias(name) for name, kind in columns.items()),
-            F.lit(None).cast("string").alias(BROKEN),
-        )
-    else:
-        schema = T.StructType([T.StructField(name, kind) for name, kind in columns.items()])
-        frame = spark.read.schema(schema.add(BROKEN, _TEXT)).json(names, columnNameOfCorruptRecord=BROKEN)
-    bad = F.col(BROKEN).isNotNull()
-    for name in required:
-        bad = bad | F.col(name).isNull()
-    # Spark refuses to count corrupt records of a file alone: with a column of the row itself it reads the row
-    counted = frame.select(bad.alias("bad"), required[0]).groupBy("bad").agg(F.count("*").alias("n")).collect()
-    found = {bool(row["bad"]): int(row["n"]) for row in counted}
-    if found.get(True) and not found.get(False):
-        raise ContractBroken(
-            f"none of the {found[True]} rows can be used", where=str(path), hint=f"each needs {', '.join(required)}"
-        )
-    return frame.where(~bad).drop(BROKEN), found.get(True, 0)
 
 
 def _attributed(events: DataFrame, views: DataFrame, window_days: int) -> DataFrame:
@@ -202,11 +159,20 @@ def _attributed(events: DataFrame, views: DataFrame, window_days: int) -> DataFr
     return direct.unionByName(near.select("event.*", "view.*"))
 
 
-def _cells(shown: DataFrame, views: DataFrame, events: DataFrame, brands: DataFrame | None) -> DataFrame:
+def _seen(views: DataFrame, happened: DataFrame) -> DataFrame:
+    """Views with `seen`: places from the first to the deepest that an event of the view tells of."""
+    told = happened.where(F.col("kind").isin(*SEEN) & F.col("request_id").isNotNull())
+    deepest = told.groupBy("request_id").agg(F.max("position").alias("deepest"))
+    # `least` passes over nulls: who tells of no place has seen none.
+    deep = F.coalesce(F.col("deepest") - F.col("first") + 1, F.lit(0))
+    return views.join(deepest, "request_id", "left").withColumn("seen", F.greatest(F.least(deep, "places"), F.lit(0)))
+
+
+def _cells(shown: DataFrame, views: DataFrame, events: DataFrame, items: DataFrame) -> DataFrame:
     day = F.date_format("at", "yyyy-MM-dd").alias("day")
-    placed = shown.join(views.select("request_id", day), "request_id")
-    placed = (
-        placed.join(brands, "item_id", "left") if brands is not None else placed.withColumn("brand_id", F.lit(None))
+    placed = shown.join(views.select("request_id", day), "request_id").join(items, "item_id", "left")
+    looked = views.groupBy(*(name for name in CELL if name != "day"), day).agg(
+        F.sum("seen").alias("seen"), F.sum((F.col("first") == 1).cast("double")).alias("lists")
     )
     cells = placed.groupBy(*CELL).agg(
         F.count_distinct("request_id").alias("views"), F.count("*").alias("shown"),
@@ -219,19 +185,26 @@ def _cells(shown: DataFrame, views: DataFrame, events: DataFrame, brands: DataFr
         F.count("*").alias("clicks"), F.count_distinct("request_id").alias("clicked_views")
     )  # fmt: skip
     kind = F.col("kind")
-    rest = events.groupBy(*(name for name in CELL if name != "day"), day).agg(
-        F.sum((kind == "save").cast("double")).alias("saves"),
-        F.count_distinct(F.when(kind == "purchase", F.col("ts"))).alias("orders"),
-        F.sum(F.when(kind == "purchase", F.col("value"))).alias("sales"),
-        F.sum(F.when(kind == "dwell", F.col("dwell_ms") / 1000)).alias("dwell_seconds"),
+    rest = (
+        events.join(items, "item_id", "left")
+        .groupBy(*(name for name in CELL if name != "day"), day)
+        .agg(
+            F.sum((kind == "save").cast("double")).alias("saves"),
+            F.count_distinct(F.when(kind == "purchase", F.col("ts"))).alias("orders"),
+            F.sum(F.when(kind == "purchase", F.col("value"))).alias("sales"),
+            F.sum(F.when(kind == "purchase", F.col("value") * F.col("margin"))).alias("margin"),
+            F.sum(F.when(kind == "dwell", F.col("dwell_ms") / 1000)).alias("dwell_seconds"),
+        )
     )
-    return cells.join(clicks, list(CELL), "left").join(rest, list(CELL), "left")
+    for more in (looked, clicks, rest):
+        cells = cells.join(more, list(CELL), "left")
+    return cells
 
 
-def _brands(spark: SparkSession, items: Path | None) -> DataFrame | None:
+def _items(spark: SparkSession, items: Path | None) -> DataFrame:
     if items is None:
-        return None
-    return _read(spark, items, ITEMS, ("item_id",))[0].dropDuplicates(["item_id"])
+        return spark.createDataFrame([], T.StructType([T.StructField(name, kind) for name, kind in ITEMS.items()]))
+    return read_rows(spark, items, ITEMS, ("item_id",))[0].dropDuplicates(["item_id"])
 
 
 def _shown(shown: DataFrame, views: DataFrame) -> dict[str, F64]:

@@ -29,11 +29,15 @@ METRICS: dict[str, tuple[str, str, str | None]] = {
     "click_conversion_rate": ("clicked_views", "views", "clicks_before"),
     "orders_per_user": ("orders", UNIT, "sales_before"),
     "sales_per_user": ("sales", UNIT, "sales_before"),
+    "margin_per_user": ("margin", UNIT, "sales_before"),
     "saves_per_user": ("saves", UNIT, "clicks_before"),
     "dwell_seconds_per_user": ("dwell_seconds", UNIT, "clicks_before"),
+    "scroll_depth": ("seen", "lists", None),
     "product_diversity": ("items", "shown", None),
     "brand_diversity": ("brands", "shown", None),
 }
+# Not every shop's logs tell of these.
+PERHAPS = ("margin_per_user", "scroll_depth", "brand_diversity")
 TREND = ("ctr", "clicks_per_user")
 UNSOUND = 0.001
 MOST_SEGMENTS = 50
@@ -79,7 +83,7 @@ def judge(
         raise UsageError.unknown("control", control, logs.variants, where=experiment)
     order = [control, *(name for name in logs.variants if name != control)]
     whole = _Summed(logs, order, unit)
-    names = [name for name in METRICS if logs.brands or name != "brand_diversity"]
+    names = [name for name, (of, _, _) in METRICS.items() if name not in PERHAPS or logs.counts[of].any()]
     split = _split(logs, whole, order)
     crossed = whole.crossed if unit == "user" else 0
     segments = _largest(logs)

@@ -10,7 +10,8 @@ import pytest
 
 from es_ranking.query.exposures import Exposure
 from es_ranking.serve.events import Event
-from spark_jobs.ab_logs import BEFORE, COUNTS, EVENTS, EXPOSURES, AbLogs
+from spark_jobs.ab_files import EVENTS, EXPOSURES
+from spark_jobs.ab_logs import BEFORE, COUNTS, AbLogs
 from spark_jobs.ab_report import judge
 
 
@@ -29,7 +30,7 @@ def logs_of(
         days=["2026-11-02"], user=np.arange(rows) if user is None else user, variant=variant, segment=zeros, day=zeros,
         epoch=zeros + 1, counts=counts, shares=shares or {(1, "A"): 0.5, (1, "B"): 0.5},
         shown={"A": np.array([8.0, 0.0, 0.0, 0.0]), "B": np.array([2.0, 2.0, 2.0, 2.0])}, candidates=4, forced=0,
-        refused={"exposures": 2, "events": 0}, brands=False,
+        refused={"exposures": 2, "events": 0},
     )  # fmt: skip
 
 
@@ -56,7 +57,15 @@ def test_diversity_coverage_and_centrality_by_hand() -> None:
     told = judge(logs_of(np.tile([0, 1], 300)), "x", control="A")["variants"]
     assert (told["A"]["coverage"], told["A"]["entropy"], told["A"]["centrality_ratio"]) == (0.25, 0.0, 1.0)
     assert (told["B"]["coverage"], told["B"]["entropy"], told["B"]["centrality_ratio"]) == (1.0, 1.0, 0.25)
-    assert "brand_diversity" not in judge(logs_of(np.tile([0, 1], 300)), "x", control="A")["metrics"]
+
+
+def test_what_the_logs_do_not_tell_of_is_left_out() -> None:
+    logs = logs_of(np.tile([0, 1], 300))
+    told = judge(logs, "x", control="A")["metrics"]
+    assert not {"brand_diversity", "margin_per_user", "scroll_depth"} & set(told)
+    logs.counts["seen"][:], logs.counts["lists"][:] = np.tile([4.0, 6.0], 300), 2.0
+    depth = judge(logs, "x", control="A")["metrics"]["scroll_depth"]["B"]
+    assert (depth["control"], depth["value"]) == (2.0, 3.0)
 
 
 def test_of_three_variants_each_is_corrected() -> None:

@@ -46,12 +46,18 @@ def test_events_find_their_view(spark: SparkSession, tmp_path: Path) -> None:
         event("ann", "p1", "purchase", minutes=130, value=50.0, request_id="a view of another page"),
         event("bob", "p9", "click", request_id="r3"), event("bob", "p1", "save", request_id="r3"),
         event("bob", "p1", "dwell", request_id="r3", dwell_ms=1500), event("bob", "p1", "impression", request_id="r3"),
+        event("ann", "p2", "scroll", request_id="r1", position=2), event("ann", "p1", "impression", position=1),
+        event("ann", "p1", "impression", request_id="r2", position=0),
+        event("bob", "p9", "impression", request_id="r3", position=21),
         event("bob", "p1", "purchase", minutes=60 * 24 * 8, value=99.0), event("ann", "p1", "purchase", minutes=-1),
         event("bob", "p1", "click", minutes=-60), event("bob", "p1", "purchase", minutes=-60, value=3.0),
         event("boss", "p1", "click", request_id="r4"), event("eve", "p1", "click"), event("zoe", "p1", "click"),
     ])  # fmt: skip
     write(tmp_path / "log" / ".events-2.jsonl", ["half a line"])
-    items = write(tmp_path / "items.jsonl", [{"item_id": name, "brand_id": "acme"} for name in ("p1", "p2")])
+    kept = {"p1": 0.5, "p2": 0.1}
+    items = write(
+        tmp_path / "items.jsonl", [{"item_id": name, "brand_id": "acme", "margin": kept[name]} for name in kept]
+    )
     logs = read_ab_logs(spark, shown, happened.parent, "ranking", items=items)
     nobody = ("request r6", "B")
     ann, bob = ("ann", "A"), ("bob", "B")
@@ -63,6 +69,9 @@ def test_events_find_their_view(spark: SparkSession, tmp_path: Path) -> None:
     assert by_user(logs, "clicked_views") == {ann: 2, bob: 1}
     assert by_user(logs, "orders") == {ann: 2}, "what is bought at one moment is one order"
     assert by_user(logs, "sales") == {ann: 7.5}, "eight days later is too late, before a view too early"
+    assert by_user(logs, "margin") == {ann: 0.25}, "of p7 nothing is known"
+    assert by_user(logs, "lists") == {ann: 2, bob: 1, nobody: 1}
+    assert by_user(logs, "seen") == {ann: 2, bob: 2}, "no more than were shown, whatever the client says"
     assert by_user(logs, "saves") == {bob: 1}
     assert by_user(logs, "dwell_seconds") == {bob: 1.5}
     assert by_user(logs, "clicks_before") == {bob: 1}
