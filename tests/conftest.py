@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # Networks of tests are small: threads that meet after every step cost more than they give, beside Spark most of all.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Spark's sessions are short and two at a time: the second compiler and a parallel collector cost more than they give.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 # At a developer's desk hypothesis looks for new cases; a landing must not depend on luck.
 # Nowhere may it depend on how busy the machine is.
