@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import orjson
 from elastic_transport import AsyncTransport, ConnectionTimeout, TransportError
 from elastic_transport.client_utils import url_to_node_config
 
 from es_ranking.engine.contract import Answer, Body
 from es_ranking.engine.rest import BUSY, PAUSES, lines_of, responses_of
 from es_ranking.engine.translate import translated
-from es_ranking.engine.transport import LINES, EngineConfig
+from es_ranking.engine.transport import LINES, EngineConfig, json_bytes
 from segments.errors import MissingExtra
 
 
@@ -58,7 +57,7 @@ class AwaitedSearches:
         Raises:
             RankingError: as `Engine.msearch`.
         """
-        return responses_of(await self._sent(b"\n".join([*map(orjson.dumps, lines_of(searches)), b""])), searches)
+        return responses_of(await self._sent(b"\n".join([*map(json_bytes, lines_of(searches)), b""])), searches)
 
     async def _sent(self, lines: bytes) -> Any:
         for pause in (*PAUSES, None):

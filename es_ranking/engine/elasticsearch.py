@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Any
 
@@ -10,7 +9,7 @@ import orjson
 from elasticsearch import ApiError, ConnectionTimeout, Elasticsearch, TransportError
 from elasticsearch.serializer import JsonSerializer, NdjsonSerializer, Serializer
 
-from es_ranking.engine.transport import EngineConfig, NoAnswer, Reply, Request
+from es_ranking.engine.transport import EngineConfig, NoAnswer, Reply, Request, json_bytes
 
 # The client warns of every failed try; we raise one error that says what to do.
 logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)
@@ -27,8 +26,7 @@ class _Json(JsonSerializer):
             return super().json_loads(data)  # which takes halves, and raises the client's own error
 
     def json_dumps(self, data: Any) -> bytes:
-        text = json.dumps(data, default=self.default, ensure_ascii=False, separators=(",", ":"))
-        return text.encode("utf-8", "backslashreplace")
+        return json_bytes(data, self.default)
 
 
 class _Lines(_Json, NdjsonSerializer):

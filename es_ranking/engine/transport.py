@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -11,6 +12,12 @@ from urllib.parse import quote
 PRODUCTS = {"elasticsearch": "Elasticsearch", "opensearch": "OpenSearch"}
 JSON = {"accept": "application/json", "content-type": "application/json"}
 LINES = {"accept": "application/json", "content-type": "application/x-ndjson"}
+
+
+def json_bytes(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
+    """JSON in UTF-8; half a character pair, which UTF-8 cannot hold, goes as its JSON escape."""
+    text = json.dumps(value, default=default, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ and a whole re-run all end in the same index.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +20,7 @@ import orjson
 
 from es_ranking.engine.contract import BulkAction, Engine
 from es_ranking.engine.errors import EngineBusy, EngineUnreachable, RequestTooLarge
+from es_ranking.engine.transport import json_bytes
 from es_ranking.publish.settings import PublishSettings
 from segments.errors import Refused
 
@@ -117,8 +117,7 @@ def _encoded(document: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:
-        # half a character of a broken text: the rest of the text is worth keeping
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        return json_bytes(document)
 
 
 def _write_batch(

@@ -162,18 +162,19 @@ def test_awaited_pages_are_the_same(engine: Engine, shop) -> None:
         Request(alias, {"size": size, "from": start}, user="ann", at=NOON, surface=surface)
         for size, start, surface in [(30, 0, SURFACE), (9, 50, BOOSTED), (4, 0, PLAIN)]
     ]
-    broken = Request(alias, {"query": {"no_such": {}}}, at=NOON)
+    broken = [Request(alias, body, at=NOON) for body in ({"query": {"no_such": {}}}, {"collapse": {"field": "\ud800"}})]
 
     async def all_of_them() -> list[Page | BaseException]:
         async with AwaitedSearches(engine.config) as searches:  # type: ignore[attr-defined]
-            asked = [recommended_async(engine, searches, one, actions=actions) for one in [*requests, broken]]
+            asked = [recommended_async(engine, searches, one, actions=actions) for one in [*requests, *broken]]
             return list(await asyncio.gather(*asked, return_exceptions=True))
 
-    *pages, trouble = asyncio.run(all_of_them())
+    *pages, trouble, half = asyncio.run(all_of_them())
     alone = recommended_batch(engine, requests, actions=actions)
     assert [told(page) for page in pages] == [told(page) for page in alone]  # type: ignore[arg-type]
     assert isinstance(trouble, EngineRejected)
     assert "no_such" in str(trouble)
+    assert isinstance(half, EngineRejected), "half a character pair names no field"
 
 
 def test_an_engine_that_is_gone_is_told_awaited_too(engine: Engine) -> None:
