@@ -7,7 +7,6 @@ Written by the night as JSON, read by the query side and the command line withou
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from segments.config import Settings
 from segments.errors import ContractBroken, UsageError
 from segments.naming import checked
+from segments.whole import write_whole
 
 ALL = "all"
 
@@ -124,11 +124,8 @@ class Catalogue(Settings):
         return ALL
 
     def write(self, path: str | Path) -> None:
-        """Writes JSON, beside and renamed, so that a reader never sees half of it."""
-        file = Path(path)
-        fresh = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-        fresh.write_text(json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1), encoding="utf-8")
-        fresh.replace(file)
+        """Writes JSON; a reader never sees half of it."""
+        write_whole(Path(path), json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

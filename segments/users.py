@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from segments.errors import ContractBroken, UsageError
+from segments.whole import whole
 
 
 class UserSegments(Protocol):
@@ -40,13 +40,11 @@ def write_users(path: str | Path, segments: Iterable[tuple[str, Mapping[str, str
         How many users were written.
     """
     file = Path(path)
-    fresh = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     count = 0
-    with fresh.open("w", encoding="utf-8") as lines:
+    with whole(file) as fresh, fresh.open("w", encoding="utf-8") as lines:
         for user, families in segments:
             lines.write(json.dumps({"user": user, "segments": dict(families)}, ensure_ascii=False) + "\n")
             count += 1
-    fresh.replace(file)
     return count
 
 

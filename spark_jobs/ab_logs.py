@@ -91,6 +91,14 @@ def read_ab_logs(
     all_shown, refused["exposures"] = read_rows(spark, exposures, EXPOSURES, ("ts", "request_id", "item_id", "variant"))
     happened, refused["events"] = read_rows(spark, events, EVENTS, ("ts", "user_id", "item_id", "kind"))
     ours = all_shown.where(F.col("experiment") == experiment).persist()
+    named = F.coalesce("event_id", F.concat_ws("|", "user_id", "item_id", "kind", "ts"))
+    # Read five times below.
+    unique = (
+        happened.where(F.col("kind") != "impression")
+        .withColumn("event_id", named)
+        .dropDuplicates(["event_id"])
+        .persist()
+    )
     try:
         forced = ours.where("forced").select("request_id").distinct().count()
         # nobody in particular is a user of one request
@@ -109,10 +117,6 @@ def read_ab_logs(
             raise Refused(
                 f"no exposure of experiment {experiment!r}", where=str(exposures), hint=f"there are: {names or 'none'}"
             )
-        unique = happened.where(F.col("kind") != "impression").withColumn(
-            "event_id", F.coalesce("event_id", F.concat_ws("|", "user_id", "item_id", "kind", "ts"))
-        )
-        unique = unique.dropDuplicates(["event_id"])
         views = shown.groupBy(*VIEW).agg(
             F.min("ts").alias("at"), F.count("*").alias("places"), F.min("position").alias("first")
         )
@@ -128,6 +132,7 @@ def read_ab_logs(
         counted = _shown(shown, views)
     finally:
         ours.unpersist()
+        unique.unpersist()
     user_names, user_numbers = _numbered(told, "user_id")
     variants, variant = _numbered(told, "variant")
     segments, segment = _numbered(told, "segment")

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from es_ranking.engine.state import born
 from segments.errors import RankingError
-from spark_jobs.models.run_folder import write_whole
+from segments.whole import write_whole
 
 FOLDER = "attempts"
 _ERROR_CHARACTERS = 500

@@ -16,10 +16,11 @@ import pyarrow.dataset as ds
 
 from segments.errors import Refused, UsageError
 from segments.hashing import hash64
+from segments.whole import write_whole
 from spark_jobs.models.checkpoint import save
 from spark_jobs.models.multi_task_settings import tasks_of
 from spark_jobs.models.own_checkpoints import own_checkpoints
-from spark_jobs.models.run_folder import finite, write_whole
+from spark_jobs.models.run_folder import finite
 from spark_jobs.models.ways import WAYS, Unit, Way, choose_ways
 from spark_jobs.promoted import EVERY, Promoted
 from spark_jobs.units import ALL, SMALL, read_units

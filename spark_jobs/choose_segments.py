@@ -20,6 +20,7 @@ from scipy.sparse import csr_matrix
 from segments.config import Settings
 from segments.errors import Refused, UsageError
 from segments.families.brand import BrandSettings
+from segments.whole import write_whole
 from spark_jobs.evaluation.bootstrap import PairedBootstrap
 from spark_jobs.evaluation.ranking import UserSums
 from spark_jobs.features.balanced_groups import Numbers, groups_wanted, plain_groups
@@ -28,7 +29,6 @@ from spark_jobs.features.cluster_plot import Panel, draw_side_by_side
 from spark_jobs.features.group_worth import Lists, lift, likelihood_gain, lists_of, silhouette
 from spark_jobs.features.taste_documents import documents_at, summed_choices
 from spark_jobs.history import clock
-from spark_jobs.models.run_folder import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from segments.whole import write_whole
 from spark_jobs.evaluation.seeds import mean_interval
-from spark_jobs.models.run_folder import finite, write_whole
+from spark_jobs.models.run_folder import finite
 from spark_jobs.reporting.compression_picture import draw
 from spark_jobs.vectors.compressor import distinct, fit
 from spark_jobs.vectors.fidelity import fidelity

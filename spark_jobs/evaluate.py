@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from segments.catalogue import Catalogue
+from segments.whole import write_whole
 from spark_jobs.evaluation.judge import Contestant
 from spark_jobs.judging import CUT, Judging, rows_by_visit
-from spark_jobs.models.run_folder import finite, write_whole
+from spark_jobs.models.run_folder import finite
 from spark_jobs.outcome_arrays import Outcomes, read_outcomes
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from segments.whole import write_whole
 from spark_jobs.arena import Arena, placed
 from spark_jobs.evaluation.judge import Contestant
 from spark_jobs.experiment_settings import Trial
@@ -27,7 +28,7 @@ from spark_jobs.models.grid import Grid
 from spark_jobs.models.item_table import read_items, read_vectors
 from spark_jobs.models.multi_task_settings import tasks_of
 from spark_jobs.models.reading import read_before
-from spark_jobs.models.run_folder import finite, write_run, write_whole
+from spark_jobs.models.run_folder import finite, write_run
 
 if TYPE_CHECKING:
     import pyarrow as pa

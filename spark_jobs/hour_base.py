@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from segments.errors import ContractBroken, Refused
-from spark_jobs.models.run_folder import write_whole
+from segments.whole import write_whole
 
 FILE = Path("hourly") / "base.json"
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from segments.errors import ContractBroken, Refused
+from segments.whole import whole
 from spark_jobs.hour_base import FILE, HourBase
 from spark_jobs.vectors.compressor import Compressor, fit
 from spark_jobs.vectors.files import lists
@@ -79,9 +80,8 @@ def _compressor(night: Night, kind: str, given: DataFrame, width: int) -> bytes 
         sample = given.orderBy(F.xxhash64("item_id"), "item_id").limit(settings.fit_items).toArrow()
         vectors = one_each(sample.column("vector"), settings.pool, each=settings.each)
         content = fit(settings.compress, vectors, width=width).to_bytes()
-    fresh = kept.with_suffix(".tmp")
-    fresh.write_bytes(content)
-    fresh.replace(kept)
+    with whole(kept) as fresh:
+        fresh.write_bytes(content)
     return content
 
 

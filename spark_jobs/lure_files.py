@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segments.errors import ContractBroken, Refused
-from spark_jobs.models.run_folder import write_whole
+from segments.whole import write_whole
 from spark_jobs.run_history import run_folders
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from segments.errors import RankingError, UsageError
+from segments.whole import write_whole
 from spark_jobs.attempts import Recorder
 from spark_jobs.peak_memory import PeakMemory
 from spark_jobs.recipe import Recipe, load_recipe
@@ -73,11 +73,9 @@ class Night:
         return folder
 
     def write_report(self, step: str, figures: dict[str, object]) -> Path:
-        """Keeps a step's figures as JSON, written beside and renamed."""
+        """Keeps a step's figures as JSON."""
         path = self.folder("steps") / f"{step}.json"
-        fresh = path.with_suffix(f".{os.getpid()}.tmp")
-        fresh.write_text(json.dumps(figures, indent=1, default=str), encoding="utf-8")
-        fresh.replace(path)
+        write_whole(path, json.dumps(figures, indent=1, default=str))
         return path
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from segments.errors import ContractBroken, Refused
+from segments.whole import write_whole
 from spark_jobs.models.checkpoint import from_parts, read_parts
-from spark_jobs.models.run_folder import write_whole
 
 FORMAT = 1
 FILE = "promoted.json"

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from segments.whole import write_whole
 from spark_jobs.evaluation.auc import gauc
 from spark_jobs.evaluation.bootstrap import Interval
 from spark_jobs.evaluation.calibration import logloss
@@ -25,7 +26,7 @@ from spark_jobs.models.continual import HOUR, update
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Examples, Tensors
 from spark_jobs.models.grid import Grid
-from spark_jobs.models.run_folder import finite, write_whole
+from spark_jobs.models.run_folder import finite
 from spark_jobs.models.training import refit
 from spark_jobs.models.watch import logits_of
 from spark_jobs.recipe import Recipe

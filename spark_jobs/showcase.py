@@ -14,6 +14,7 @@ from es_ranking.engine.connect import connect
 from es_ranking.query.recommended import recommended
 from es_ranking.twiddlers.settings import load_surface
 from segments.catalogue import Catalogue
+from segments.whole import write_whole
 from spark_jobs.history import clock
 from spark_jobs.reporting.contrasts import Contrast, most_different
 
@@ -37,7 +38,7 @@ def run(night: Night) -> dict[str, object]:
         "banners": _banners(night, engine, contrast),
     }
     path = night.folder("report") / "showcase.json"
-    path.write_text(json.dumps(shown, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
+    write_whole(path, json.dumps(shown, ensure_ascii=False, indent=1, default=str))
     return {"showcase": str(path), "list": contrast.list, "segments": list(contrast.segments)}
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segments.errors import MissingExtra, Refused, UsageError
+from segments.whole import write_whole
 from spark_jobs.comparison import compare, winner
 from spark_jobs.crew import Crew, Report
-from spark_jobs.models.run_folder import finite, write_whole
+from spark_jobs.models.run_folder import finite
 from spark_jobs.sweep_settings import Ablation, Search, Space, Sweep
 
 if TYPE_CHECKING:

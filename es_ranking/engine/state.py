@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from segments.whole import write_whole
+
 
 @dataclass(frozen=True)
 class NodeState:
@@ -41,11 +43,9 @@ class NodeState:
             return None
 
     def write(self, folder: Path, *, file: str = FILE) -> None:
-        """Written beside and renamed."""
+        """Whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
-        fresh = folder / f"{file}.{os.getpid()}"
-        fresh.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-        fresh.replace(folder / file)
+        write_whole(folder / file, json.dumps(asdict(self), indent=1))
 
     @staticmethod
     def forget(folder: Path, *, file: str = FILE) -> None:

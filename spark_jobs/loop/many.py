@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from segments.errors import RankingError
+from segments.whole import write_whole
 from spark_jobs.crew import leave_with_parent
 from spark_jobs.loop.run import is_whole, run_world, seed_folder
 from spark_jobs.loop.settings import WHOLE, LoopSettings, ablations, changed, the_world
 from spark_jobs.loop.summary import Run, summary
-from spark_jobs.models.run_folder import finite, write_whole
+from spark_jobs.models.run_folder import finite
 from spark_jobs.recipe import load_recipe
 from spark_jobs.reporting.loop_picture import draw
 

@@ -7,7 +7,6 @@ run that was killed goes on where it was, and ends as if nothing had happened.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from es_ranking.actions.memory import MemoryActionStore
 from segments.errors import Refused
+from segments.whole import whole, write_whole
 from spark_jobs.loop.figures import Figures, newcomers, told
 from spark_jobs.loop.log import Places, joined
 from spark_jobs.loop.night import Nights
@@ -24,7 +24,6 @@ from spark_jobs.loop.query import Pages, record
 from spark_jobs.loop.settings import ORACLE, LoopSettings, changed, the_world
 from spark_jobs.loop.visitors import NOTHING, Today, Visitors, pages_of
 from spark_jobs.models.loop import torch_threads
-from spark_jobs.models.run_folder import write_whole
 from spark_jobs.recipe import Recipe
 from spark_jobs.sources.world_truth import Floats, Ints, Truth
 
@@ -46,11 +45,10 @@ class Kept:
     new: dict[str, Floats]
 
     def write(self, path: Path) -> None:
-        """As one file, beside and renamed."""
-        fresh = path.with_name(f"{path.stem}.{os.getpid()}.tmp.npz")
+        """As one file."""
         arrays: dict[str, Any] = {f"new {name}": values.astype(np.float32) for name, values in self.new.items()}
-        np.savez_compressed(fresh, pages=self.pages.astype(np.int32), figures=json.dumps(self.figures), **arrays)
-        fresh.replace(path)
+        with whole(path) as fresh, fresh.open("wb") as file:
+            np.savez_compressed(file, pages=self.pages.astype(np.int32), figures=json.dumps(self.figures), **arrays)
 
     @classmethod
     def read(cls, path: Path) -> Kept:

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from segments.errors import Refused
 from segments.hashing import stir
+from segments.whole import write_whole
 from spark_jobs.evaluation.calibration import logloss
 from spark_jobs.models.activity import RULES, Activity, limit_at
 from spark_jobs.models.checkpoint import Checkpoint, save
 from spark_jobs.models.continual_settings import ContinualSettings
 from spark_jobs.models.examples import Examples, Tensors
 from spark_jobs.models.ranker import Ranker
-from spark_jobs.models.run_folder import finite, write_whole
+from spark_jobs.models.run_folder import finite
 from spark_jobs.models.training import continue_training
 from spark_jobs.models.training_settings import TrainingSettings
 from spark_jobs.models.watch import logits_of

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from segments.config import Settings
+from segments.whole import whole, write_whole
 
 
 def write_run(
@@ -34,12 +34,10 @@ def write_run(
     if not curve:
         return
     names = list(dict.fromkeys(name for point in curve for name in point))
-    fresh = folder / f"curves.csv.{os.getpid()}.tmp"
-    with fresh.open("w", newline="", encoding="utf-8") as file:
+    with whole(folder / "curves.csv") as fresh, fresh.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(dict(point) for point in curve)
-    fresh.replace(folder / "curves.csv")
     _picture(folder / "curves.png", curve)
 
 
@@ -66,17 +64,9 @@ def _picture(path: Path, curve: Sequence[Mapping[str, float]]) -> None:
         axes.set_title(name.replace("_", " "))
         axes.set_xlabel("epoch")
         axes.grid(visible=True, alpha=0.3)
-    fresh = path.with_name(f"{path.stem}.{os.getpid()}.tmp.png")
-    figure.savefig(fresh, dpi=110)
-    fresh.replace(path)
+    with whole(path) as fresh:
+        figure.savefig(fresh, dpi=110, format="png")
 
 
 def _indented(text: str) -> str:
     return "".join(f"  {line}\n" for line in text.splitlines())
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replaces a text file only when the new one is whole: written beside and renamed."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)

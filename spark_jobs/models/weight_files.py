@@ -18,6 +18,7 @@ import safetensors.torch
 from torch import Tensor
 
 from segments.errors import ContractBroken
+from segments.whole import whole
 
 
 def named(stem: str, content: bytes) -> str:
@@ -81,9 +82,7 @@ def take(folder: Path, name: str, *, stem: str) -> bytes:
 
 def write_durably(path: Path, content: bytes) -> None:
     """Replaces a file only when the new one is whole and on the disk."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with fresh.open("wb") as file:
+    with whole(path) as fresh, fresh.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    fresh.replace(path)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
+
+from segments.whole import whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Writes a figure, beside and renamed: whoever looks sees the old picture or the new one."""
-    fresh = path.with_name(f"{path.stem}.{os.getpid()}.tmp.png")
-    figure.savefig(fresh, dpi=110)
-    fresh.replace(path)
+    with whole(path) as fresh:
+        figure.savefig(fresh, dpi=110, format="png")
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+from segments.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,7 @@ def write_page(path: Path, *, title: str, lead: str, sections: Sequence[Section]
     )
     environment.filters["cell"] = _cell
     html = environment.get_template("page.html.j2").render(title=title, lead=lead, sections=sections)
-    fresh = path.with_suffix(f".{os.getpid()}.tmp")
-    fresh.write_text(html, encoding="utf-8")
-    fresh.replace(path)
+    write_whole(path, html)
     return path
 
 

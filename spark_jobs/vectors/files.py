@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from segments.errors import ContractBroken, UsageError
+from segments.whole import whole
 from spark_jobs.vectors.method import Floats
 from spark_jobs.vectors.settings import Pooling
 from spark_jobs.vectors.several import pooled, rows_of
@@ -42,9 +42,8 @@ def load_vectors(path: Path, *, pool: Pooling = "mean", each: int = 0) -> tuple[
 def save_vectors(path: Path, ids: list[str], vectors: Floats) -> None:
     """Parquet of `item_id` and `vector`, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    pq.write_table(pa.table({ID: pa.array(ids, pa.string()), VECTOR: lists(vectors)}), fresh)
-    fresh.replace(path)
+    with whole(path) as fresh:
+        pq.write_table(pa.table({ID: pa.array(ids, pa.string()), VECTOR: lists(vectors)}), fresh)
 
 
 def lists(vectors: Floats) -> pa.ListArray:
