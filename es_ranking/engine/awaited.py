@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from elastic_transport import AsyncTransport, ConnectionTimeout, TransportError
+from elastic_transport import AsyncTransport, ConnectionTimeout, JsonSerializer, TransportError
 from elastic_transport.client_utils import url_to_node_config
 
 from es_ranking.engine.contract import Answer, Body
@@ -18,6 +18,9 @@ from es_ranking.engine.rest import BUSY, PAUSES, lines_of, responses_of
 from es_ranking.engine.translate import translated
 from es_ranking.engine.transport import LINES, EngineConfig, json_bytes
 from segments.errors import MissingExtra
+
+# Dates and the like, as the clients that are not awaited write them.
+_DEFAULT = JsonSerializer().default
 
 
 class AwaitedSearches:
@@ -57,7 +60,8 @@ class AwaitedSearches:
         Raises:
             RankingError: as `Engine.msearch`.
         """
-        return responses_of(await self._sent(b"\n".join([*map(json_bytes, lines_of(searches)), b""])), searches)
+        lines = [json_bytes(line, _DEFAULT) for line in lines_of(searches)]
+        return responses_of(await self._sent(b"\n".join([*lines, b""])), searches)
 
     async def _sent(self, lines: bytes) -> Any:
         for pause in (*PAUSES, None):
