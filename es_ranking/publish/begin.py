@@ -54,10 +54,7 @@ def begin(engine: Engine, plan: PublishPlan) -> Targets:
         raise
     except RankingError:
         # Before the first document nobody else cleans up.
-        try:
-            abort(engine, plan)
-        except RankingError as error:
-            log.warning("the half-written %s stays until the next publish: %s", plan.generation, error)
+        give_up(engine, plan)
         raise
     return targets_of(plan)
 
@@ -70,3 +67,11 @@ def abort(engine: Engine, plan: PublishPlan) -> None:
     """
     discard(engine, plan.target)
     let_in(engine, plan.alias, plan.replaces)
+
+
+def give_up(engine: Engine, plan: PublishPlan) -> None:
+    """`abort` after a failure that matters more than its own: the next publish sweeps what it leaves."""
+    try:
+        abort(engine, plan)
+    except RankingError as error:
+        log.warning("the half-written %s stays until the next publish: %s", plan.generation, error)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
 from es_ranking.engine.contract import Engine
-from es_ranking.publish.begin import abort, begin
+from es_ranking.publish.begin import begin, give_up
 from es_ranking.publish.finish import Finished, finish
 from es_ranking.publish.plan import PublishPlan
 from es_ranking.publish.settings import PublishSettings
 from es_ranking.publish.write import Documents, write_documents
-from segments.errors import RankingError
-
-log = logging.getLogger("es_ranking.publish")
 
 
 def publish(
@@ -38,9 +34,5 @@ def publish(
         told = write_documents(engine, targets.users, users, settings=settings)
         return finish(engine, plan, settings, report=report.beside(why, told), figures=figures)
     except BaseException:
-        try:
-            abort(engine, plan)
-        except RankingError as error:
-            # The reason that brought us here matters more; the next publish sweeps what is left.
-            log.warning("the half-written %s stays until the next publish: %s", plan.generation, error)
+        give_up(engine, plan)
         raise

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from starlette.responses import Response
 
 from es_ranking.engine.errors import Conflict, EngineBusy, EngineDenied, EngineRejected, IndexMissing, RequestTooLarge
+from es_ranking.engine.transport import json_bytes
 from es_ranking.query.planning import GenerationSwitched
 from segments.errors import ContractBroken, EngineUnreachable, RankingError, Refused, UsageError
 
@@ -75,9 +75,8 @@ def answer(
     data: dict[str, Any], status: int = 200, *, headers: dict[str, str] | None = None,
     media_type: str = "application/json",
 ) -> Response:  # fmt: skip
-    """JSON on one line. Half a character pair, which UTF-8 cannot hold, goes out as the JSON escape it came in as."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str) + "\n"
-    return Response(text.encode("utf-8", "backslashreplace"), status, headers=headers, media_type=media_type)
+    """JSON on one line."""
+    return Response(json_bytes(data, str) + b"\n", status, headers=headers, media_type=media_type)
 
 
 def _name(error: Exception) -> str:
