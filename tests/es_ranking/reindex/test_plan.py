@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from es_ranking.engine.contract import Disk, Engine
+from es_ranking.engine.contract import Disk, Engine, IndexSize
 from es_ranking.engine.errors import IndexMissing
 from es_ranking.publish.begin import begin
 from es_ranking.publish.delta import plan_delta
@@ -130,10 +130,13 @@ def test_no_room_nothing_published_and_a_publish_under_way(engine: Engine, shop:
 
 def test_a_plan_is_a_value(engine: Engine, shop: str) -> None:
     class Still(FaultyEngine):
-        """What else lies on the disk comes and goes."""
+        """What else lies on the disk comes and goes, and the engine measures an index's bytes now and then."""
 
         def disk(self) -> Disk:
             return Disk(free=10**12, total=10**13)
+
+        def size(self, index: str) -> IndexSize:
+            return IndexSize(100, 10**6)
 
     still = Still(engine)
     plan = plan_reindex(still, shop, settings=HOW)  # type: ignore[arg-type]
