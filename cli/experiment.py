@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cli.experiment_interleaving import interleaving
 from cli.experiment_ratios import document_of, experiments_of
 from cli.experiment_ratios import group as ratios
 from cli.output import emit, output_option, stderr
@@ -18,6 +19,7 @@ def group() -> None:
 
 
 group.add_command(ratios)
+group.add_command(interleaving)
 
 
 @group.command(name="assign")

@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from segments.config import Settings
 from segments.errors import UsageError
 from segments.hashing import hash64
+from segments.teams import teams_of
 
 SLOTS = 1000
 
@@ -36,7 +37,7 @@ class Experiment(Settings):
     name: str = Field(min_length=1, max_length=100, description="as exposures and reports name it")
     salt: str = Field(min_length=1, max_length=100, description="another salt cuts the users anew")
     control: str = Field(min_length=1, description="the variant that the others are compared with")
-    owners: tuple[str, ...] = Field(description="variant of each of the 1,000 slots")
+    owners: tuple[str, ...] = Field(description="variant of each of the 1,000 slots; `A+B2`: both, interleaved")
     unit: Literal["user", "request"] = Field(default="user", description="whose id is put into a slot")
     layer: str = Field(default="", max_length=100, description="experiments of one layer never share a user")
     surfaces: tuple[str, ...] = Field(default=(), max_length=100, description="only on these; empty: on all")
@@ -50,6 +51,13 @@ class Experiment(Settings):
     def _every_slot_owned(self) -> Self:
         if len(self.owners) != SLOTS:
             raise ValueError(f"{SLOTS} slots need {SLOTS} owners, not {len(self.owners)}")
+        try:
+            for variant in {*self.owners, *self.forced.values()}:
+                teams_of(variant)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        if len(teams_of(self.control)) > 1:
+            raise ValueError(f"the control is one variant, not {self.control!r}")
         return self
 
     def ratios(self) -> dict[str, float]:

@@ -20,7 +20,7 @@ _TEXT, _NUMBER, _TIME = T.StringType(), T.DoubleType(), T.TimestampType()
 EXPOSURES: dict[str, T.DataType] = {
     "ts": _TIME, "request_id": _TEXT, "user_id": _TEXT, "item_id": _TEXT, "position": T.IntegerType(),
     "variant": _TEXT, "segment": _TEXT, "forced": T.BooleanType(), "experiment": _TEXT, "epoch": T.IntegerType(),
-    "share": _NUMBER,
+    "share": _NUMBER, "team": _TEXT,
 }  # fmt: skip
 EVENTS: dict[str, T.DataType] = {
     "event_id": _TEXT, "ts": _TIME, "user_id": _TEXT, "item_id": _TEXT, "kind": _TEXT, "request_id": _TEXT,

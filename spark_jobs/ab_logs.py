@@ -91,14 +91,8 @@ def read_ab_logs(
     all_shown, refused["exposures"] = read_rows(spark, exposures, EXPOSURES, ("ts", "request_id", "item_id", "variant"))
     happened, refused["events"] = read_rows(spark, events, EVENTS, ("ts", "user_id", "item_id", "kind"))
     ours = all_shown.where(F.col("experiment") == experiment).persist()
-    named = F.coalesce("event_id", F.concat_ws("|", "user_id", "item_id", "kind", "ts"))
     # Read five times below.
-    unique = (
-        happened.where(F.col("kind") != "impression")
-        .withColumn("event_id", named)
-        .dropDuplicates(["event_id"])
-        .persist()
-    )
+    unique = distinct_events(happened).persist()
     try:
         forced = ours.where("forced").select("request_id").distinct().count()
         # nobody in particular is a user of one request
@@ -120,7 +114,7 @@ def read_ab_logs(
         views = shown.groupBy(*VIEW).agg(
             F.min("ts").alias("at"), F.count("*").alias("places"), F.min("position").alias("first")
         )
-        told_of = _attributed(unique, views, window_days)
+        told_of = attributed(unique, views, window_days)
         cells = _cells(shown, _seen(views, happened), told_of, _items(spark, items))
         earlier = unique.where((F.col("ts") < F.lit(begun)) & (F.col("ts") >= F.lit(begun - timedelta(before_days))))
         covariates = earlier.groupBy("user_id").agg(
@@ -147,7 +141,13 @@ def read_ab_logs(
     )  # fmt: skip
 
 
-def _attributed(events: DataFrame, views: DataFrame, window_days: int) -> DataFrame:
+def distinct_events(happened: DataFrame) -> DataFrame:
+    """What users did, each event once."""
+    named = F.coalesce("event_id", F.concat_ws("|", "user_id", "item_id", "kind", "ts"))
+    return happened.where(F.col("kind") != "impression").withColumn("event_id", named).dropDuplicates(["event_id"])
+
+
+def attributed(events: DataFrame, views: DataFrame, window_days: int) -> DataFrame:
     """Events of `kind`, item, ts, value and dwell with the view they belong to."""
     what = ("kind", "item_id", "ts", "value", "dwell_ms")
     named = events.alias("e").join(views.alias("v"), F.col("e.request_id") == F.col("v.request_id"))

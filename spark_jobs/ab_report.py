@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segments.errors import Refused, UsageError
+from segments.teams import VERSUS
 from spark_jobs.ab_logs import BEFORE, AbLogs, read_ab_logs
 from spark_jobs.evaluation.ab.effect import Cells, Effect, effect
 from spark_jobs.evaluation.ab.resampled import resampled
@@ -78,7 +79,10 @@ def judge(
 ) -> dict[str, Any]:  # fmt: skip
     """The report of logs that were read."""
     if len(logs.variants) < 2:
-        raise Refused(f"only variant {logs.variants[0]} was shown: there is nothing to compare", where=experiment)
+        paired = "es-ranking experiment interleaving compares its two" if VERSUS in logs.variants[0] else None
+        raise Refused(
+            f"only variant {logs.variants[0]} was shown: there is nothing to compare", where=experiment, hint=paired
+        )
     if control not in logs.variants:
         raise UsageError.unknown("control", control, logs.variants, where=experiment)
     order = [control, *(name for name in logs.variants if name != control)]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from es_ranking.experiments.document import NOBODY, Experiments, Layer
 from segments.assign import SLOTS, Experiment, allocate, moved, ratios_of
 from segments.errors import UsageError
+from segments.teams import teams_of
 
 
 def with_ratios(
@@ -17,7 +18,7 @@ def with_ratios(
 
     Args:
         ratios: variant → share; they sum to 1.
-        control: the first variant of a new experiment otherwise.
+        control: the first variant of a new experiment otherwise (of two interleaved ones the first).
         unit, surfaces, layer: of a new experiment; an old one keeps its own.
         share: of the layer's slots.
 
@@ -28,7 +29,7 @@ def with_ratios(
         raise UsageError(f"the ratios sum to {sum(ratios.values()):g}, not to 1", where=name, hint="A=0.9 B=0.1")
     old = document.named(name)
     if old is None:
-        first = control or next(iter(ratios))
+        first = control or teams_of(next(iter(ratios)))[0]
         fresh = {
             "name": name, "salt": name, "control": first, "owners": allocate(ratios), "unit": unit or "user",
             "layer": layer or "", "surfaces": surfaces, "epoch": document.past.get(name, 0) + 1,
@@ -44,8 +45,9 @@ def with_ratios(
                 )  # fmt: skip
         owners = allocate(ratios, previous=old.owners)
         new = old.model_copy(update={"owners": owners, "control": control or old.control})
-    if new.control not in ratios:
-        raise UsageError.unknown("control", new.control, ratios, where=name)
+    compared = list(dict.fromkeys(team for variant in ratios for team in teams_of(variant)))
+    if new.control not in compared:
+        raise UsageError.unknown("control", new.control, compared, where=name)
     if share is not None and not new.layer:
         raise UsageError("a share is of a layer, and it is in none", where=name, hint="--layer L")
     if new.layer and old is None and share is None:

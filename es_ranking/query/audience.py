@@ -13,6 +13,7 @@ from es_ranking.publish.meta import META, GenerationMeta
 from es_ranking.schema import rank_field
 from segments.catalogue import Catalogue
 from segments.errors import ContractBroken, RankingError, Refused, UsageError
+from segments.teams import VERSUS, teams_of
 
 VARIANT_MISSING = "variant_missing"
 
@@ -44,6 +45,7 @@ class Served:
         flags: what went otherwise than asked for, such as `users_unavailable`.
         forced: the variant was chosen by hand: statistics of an experiment leave this request out.
         bucket: of the experiment that chose the variant; None: no experiment did.
+        versus: whose list is interleaved with this one; None: this one stands alone.
     """
 
     alias: str
@@ -55,6 +57,12 @@ class Served:
     flags: tuple[str, ...] = ()
     forced: bool = False
     bucket: Bucket | None = None
+    versus: Served | None = None
+
+    @property
+    def named(self) -> str:
+        """The variant as exposures and answers name it: `A`, or `A+B2` where two are interleaved."""
+        return self.variant if self.versus is None else f"{self.variant}{VERSUS}{self.versus.variant}"
 
     @property
     def field(self) -> str:
@@ -114,7 +122,7 @@ class Audience:
             index: as queries name it.
             user: resolved to his segments.
             segment: instead of the user's own.
-            variant: instead of the experiment's.
+            variant: instead of the experiment's; two with a `+` between them are interleaved.
             otherwise: the variant where no experiment decides; None: the generation's default.
             bucket: what an experiment decides. A variant of it that the serving generation does not rank for is given
                 up (flag `variant_missing`), not the search.
@@ -139,22 +147,32 @@ class Audience:
         serving = self.serving(index)
         catalogue = serving.catalogue
         flags: tuple[str, ...] = ()
+        wanted = None if bucket is None else bucket.variant
         if variant is not None:
             bucket = None
-        elif bucket is not None and bucket.variant is not None and bucket.variant not in catalogue.variants:
+        elif wanted is not None and not set(teams_of(wanted)) <= set(catalogue.variants):
             bucket, flags = None, (VARIANT_MISSING,)
         forced = variant is not None or (bucket is not None and bucket.forced)
         name = variant or (bucket and bucket.variant) or otherwise or serving.meta.default_variant
-        known = [one.id for one in catalogue.segments_of(name)]
-        if segment is None:
-            found, lacking = self._segments_of(serving, user) if user is not None else ({}, ())
-            flags += lacking
-            # segments of another night than the generation's are of no use here
-            segment = catalogue.resolve({family: one for family, one in found.items() if one in known}, name)
-        elif segment not in known:
-            raise UsageError.unknown(f"segment of variant {name}", segment, known, where=index)
+        found, lacking = self._segments_of(serving, user) if user is not None and segment is None else ({}, ())
+        flags += lacking
+        served: Served | None = None
         meta = serving.meta
-        return Served(meta.alias, serving.index, meta.generation, segment, name, meta.space, flags, forced, bucket)
+        for team in reversed(teams_of(name)):
+            own = segment if segment is not None else self._segment_of(catalogue, found, team)
+            known = [one.id for one in catalogue.segments_of(team)]
+            if own not in known:
+                raise UsageError.unknown(f"segment of variant {team}", own, known, where=index)
+            served = Served(
+                meta.alias, serving.index, meta.generation, own, team, meta.space, flags, forced, bucket, served
+            )
+        assert served is not None
+        return served
+
+    def _segment_of(self, catalogue: Catalogue, found: Mapping[str, str], variant: str) -> str:
+        known = {one.id for one in catalogue.segments_of(variant)}
+        # segments of another night than the generation's are of no use here
+        return catalogue.resolve({family: one for family, one in found.items() if one in known}, variant)
 
     def _segments_of(self, serving: Serving, user: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
         try:

@@ -19,7 +19,7 @@ from typing import Any
 
 from segments.errors import UsageError
 
-VERSION = 4
+VERSION = 5
 KEY_VARIABLE = "ES_RANKING_CURSOR_KEY"
 LONGEST = 4096
 _EPHEMERAL = secrets.token_bytes(32)
@@ -42,6 +42,7 @@ class Cursor:
         policy: version of the policy; 0: none.
         forced: the variant was chosen by hand.
         bucket: fields of the experiment's bucket; empty: no experiment chose the variant.
+        versus: segment and variant whose list is interleaved; empty: none is.
     """
 
     alias: str
@@ -58,6 +59,7 @@ class Cursor:
     policy: int = 0
     forced: bool = False
     bucket: tuple[Any, ...] = ()
+    versus: tuple[str, ...] = ()
 
     def seal(self, key: bytes | None = None) -> str:
         """The opaque text a caller hands back."""
@@ -79,7 +81,7 @@ class Cursor:
         if payload[0] != VERSION or len(payload) != 1 + len(cls.__dataclass_fields__):
             raise UsageError("the cursor is of another version of es-ranking", hint=AGAIN)
         read = cls(*payload[1:])
-        cursor = replace(read, without=tuple(read.without), bucket=tuple(read.bucket))
+        cursor = replace(read, without=tuple(read.without), bucket=tuple(read.bucket), versus=tuple(read.versus))
         if cursor.expires < now:
             raise UsageError("the cursor has expired", hint=AGAIN)
         if not hmac.compare_digest(cursor.spec, spec):

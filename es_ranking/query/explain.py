@@ -29,6 +29,8 @@ def explain(
     """
     audience = Audience(engine)
     served = audience.resolve(index, user=user, segment=segment, variant=variant)
+    if served.versus is not None:
+        raise UsageError(f"two variants: {served.named}", hint="ask for one of them: each has reasons of its own")
     document = engine.get(served.index, item)
     if document is None:
         raise UsageError(f"no item {item!r} in generation {served.generation}", where=index)

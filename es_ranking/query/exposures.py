@@ -20,7 +20,7 @@ from es_ranking.query.audience import Served
 from es_ranking.query.page import PageHit
 from segments.errors import RankingError
 
-KEYWORDS = ("request_id", "user_id", "item_id", "surface", "generation", "variant", "segment", "experiment")
+KEYWORDS = ("request_id", "user_id", "item_id", "surface", "generation", "variant", "segment", "experiment", "team")
 EXPOSURES_MAPPING: dict[str, Any] = {
     "dynamic": "strict",
     "properties": {
@@ -49,6 +49,7 @@ class Exposure:
         forced: the variant was chosen by hand: leave it out of an experiment.
         experiment: that chose the variant; None: none did.
         epoch, share: of the experiment, see `es_ranking.experiments.document.Bucket`.
+        team: variant whose pick it was, where two are interleaved.
     """
 
     ts: datetime
@@ -66,6 +67,7 @@ class Exposure:
     experiment: str | None = None
     epoch: int | None = None
     share: float | None = None
+    team: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As it is written."""
@@ -156,13 +158,14 @@ def exposures_of(
             places=hit.places,
             surface=surface,
             generation=served.generation,
-            variant=served.variant,
+            variant=served.named,
             segment=served.segment,
             propensity=by_item.get(hit.item),
             forced=served.forced,
             experiment=None if bucket is None else bucket.experiment,
             epoch=None if bucket is None else bucket.epoch,
             share=None if bucket is None else bucket.share,
+            team=hit.team,
         )
         for hit in hits
     ]

@@ -19,6 +19,7 @@ class PageHit:
         hit: the hit as the engine gives it.
         places: place after each stage, from 1.
         moves: which stage moved it, and why.
+        team: variant whose pick it was, where two are interleaved; None: nobody's.
     """
 
     item: str
@@ -26,6 +27,7 @@ class PageHit:
     hit: dict[str, Any]
     places: dict[str, int] = field(default_factory=dict)
     moves: tuple[Move, ...] = ()
+    team: str | None = None
 
     @property
     def source(self) -> dict[str, Any]:
@@ -46,7 +48,7 @@ class Page:
         way: how it was run: `field`, `at_once`, `plan_then_fetch`, `script`.
         flags: what went otherwise: `actions_unavailable`, `tastes_unavailable`, `restarted`, `users_unavailable`,
             `exposures_lost`, `policy_broken`, `policy_stale`, `policy_unavailable`, the same of `experiments_…`,
-            `variant_missing`.
+            `variant_missing`, `not_interleaved`.
         cursor: for the next page; None at the end of the list.
         requests: how many requests went to the engine for planning and fetching.
         policy: version of the policy; 0: none.
@@ -102,6 +104,7 @@ class Page:
             "cursor": self.cursor,
             "hits": [
                 {"place": hit.place, "item": hit.item, "places": hit.places, "source": hit.source}
+                | ({"team": hit.team} if hit.team else {})
                 | ({"moves": [move.to_dict() for move in hit.moves]} if hit.moves else {})
                 for hit in self.hits
             ],

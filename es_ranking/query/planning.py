@@ -18,6 +18,7 @@ from es_ranking.twiddlers.planner import Plan, Planner, Planning
 from es_ranking.twiddlers.settings import Surface
 from segments.errors import RankingError, UsageError
 
+TOO_DEEP = "page too deep: its plan needs more than the first {} hits"
 _NO_FIELDS: dict[str, Any] = {}
 
 
@@ -191,7 +192,7 @@ def read_plan(
             return Reading(plan, response, kept, by_item, requests)
         if size >= surface.max_window:
             raise UsageError(
-                f"page too deep: its plan needs more than the first {surface.max_window} hits",
+                TOO_DEEP.format(surface.max_window),
                 where="query body",
                 hint="narrow the query, or show fewer pages",
             )

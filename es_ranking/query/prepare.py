@@ -24,8 +24,10 @@ from es_ranking.twiddlers.scripted import ScriptedSettings
 from es_ranking.twiddlers.settings import PLAIN, Surface
 from es_ranking.versions.live import Held
 from segments.errors import UsageError
+from segments.hashing import hash64
 
 ACTIONS, TASTES = "actions_unavailable", "tastes_unavailable"
+NOT_INTERLEAVED = "not_interleaved"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Ready:
         without: flags of the stores that were not to be had, so this list and its next pages go without.
         policy: its version; 0: none.
         wanted: what the policy comes to for this request.
+        versus: the same request, as the variant sees it that is interleaved with this one.
+        coins: seed of that draft: the same for every page of a list, another for another user or time.
     """
 
     asked: Asked
@@ -71,6 +75,8 @@ class Ready:
     without: tuple[str, ...]
     policy: int
     wanted: Effective
+    versus: Ready | None = None
+    coins: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,11 @@ def prepare(request: Request, audience: Audience, stores: Stores) -> Ready:
         bucket=bucket,
     )
     as_of = request.at or request.now
+    if served.versus is not None and asked.in_one:
+        if request.variant is not None:
+            raise UsageError("collapse and knn cannot be interleaved", hint="one variant, or another query")
+        # which hit stands for a group would be another one in each list
+        served, flags = replace(served, versus=None, bucket=None), (*flags, NOT_INTERLEAVED)
     return _ready(request, stores, asked, replace(served, flags=flags + served.flags), request.index, as_of, spec)
 
 
@@ -134,6 +145,9 @@ def _continued(request: Request, text: str, asked: Asked, spec: str, stores: Sto
         cursor.alias, cursor.index, cursor.generation, cursor.segment, cursor.variant, cursor.space,
         forced=cursor.forced, bucket=Bucket(*cursor.bucket) if cursor.bucket else None,
     )  # fmt: skip
+    if cursor.versus:
+        segment, variant = cursor.versus
+        served = replace(served, versus=replace(served, segment=segment, variant=variant))
     as_of = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=cursor.as_of)
     asked = replace(asked, start=cursor.position)
     return _ready(
@@ -144,6 +158,26 @@ def _continued(request: Request, text: str, asked: Asked, spec: str, stores: Sto
 def _ready(
     request: Request, stores: Stores, asked: Asked, served: Served, target: str, as_of: datetime, spec: str, *,
     without: tuple[str, ...] = (), policy: int | None = None,
+) -> Ready:  # fmt: skip
+    """For the variant, and for the one that is interleaved with it: what is kept over the page is the first one's."""
+    one = _of_variant(request, stores, asked, served, target, as_of, spec, without=without, policy=policy)
+    if served.versus is None:
+        return one
+    other = _of_variant(
+        request, stores, asked, served.versus, target, as_of, spec, without=one.without, policy=one.policy
+    )
+    if other.without != one.without:
+        # a store has gone down between the two: both lists go without it, as their next pages will
+        one = _of_variant(request, stores, asked, served, target, as_of, spec, without=other.without, policy=one.policy)
+    settings = [each for each in other.settings if not each.of_the_page]
+    settings += [each for each in one.settings if each.of_the_page and each.kind != "pins"]
+    coins = hash64("interleave", served.named, request.user or "", str(milliseconds(as_of)))
+    return replace(one, versus=replace(other, settings=tuple(settings)), coins=coins)
+
+
+def _of_variant(
+    request: Request, stores: Stores, asked: Asked, served: Served, target: str, as_of: datetime, spec: str, *,
+    without: tuple[str, ...], policy: int | None,
 ) -> Ready:  # fmt: skip
     """Asks the stores, except those that `without` flags; one that is down is flagged, never waited for.
 
@@ -232,4 +266,5 @@ def next_cursor(ready: Ready, shown: int, *, now: datetime, lifetime: timedelta)
         policy=ready.policy,
         forced=served.forced,
         bucket=astuple(served.bucket) if served.bucket is not None else (),
+        versus=(served.versus.segment, served.versus.variant) if served.versus is not None else (),
     )

@@ -80,13 +80,16 @@ def page_of(engine: Engine, answered: Answered, *, explain: bool, exposures: Exp
             hit=raw,
             places=dict(entry.places),
             moves=tuple(entry.moves()) if explain else (),
+            team=entry.team,
         )
         for offset, (entry, raw) in enumerate(zip(done.entries, done.raw, strict=True))
     )
     flags = list(ready.flags)
     if exposures is not None and hits:
         try:
-            by_item = propensities(engine, ready.served, [hit.item for hit in hits])
+            # how likely the draft puts an item where it stands, no night knows
+            alone = ready.versus is None
+            by_item = propensities(engine, ready.served, [hit.item for hit in hits]) if alone else {}
             shown = exposures_of(
                 hits, ready.served, by_item, ts=request.now, request_id=request.request_id, user=request.user,
                 surface=request.surface.name,
@@ -108,7 +111,7 @@ def page_of(engine: Engine, answered: Answered, *, explain: bool, exposures: Exp
         index=ready.served.index,
         generation=ready.served.generation,
         segment=ready.served.segment,
-        variant=ready.served.variant,
+        variant=ready.served.named,
         as_of=ready.as_of,
         certificate=done.certificate,
         way=done.way,

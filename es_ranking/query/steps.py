@@ -18,6 +18,27 @@ Steps = Generator[Ask, list[Answer], T]
 """Yields an `Ask`, is sent an answer for each of its searches, returns what came of them."""
 
 
+def together(several: Sequence[Steps[T]]) -> Steps[list[T]]:
+    """Several as one: what they ask at a time is asked at once; the trouble of one is that of all."""
+    done: dict[int, T] = {}
+    asks: dict[int, Ask] = {}
+
+    def advance(place: int, move: Callable[[], Ask]) -> None:
+        try:
+            asks[place] = move()
+        except StopIteration as end:
+            done[place] = end.value
+
+    for place, steps in enumerate(several):
+        advance(place, partial(next, steps))
+    while asks:
+        now, asks = asks, {}
+        found = iter((yield [search for ask in now.values() for search in ask]))
+        for place, ask in now.items():
+            advance(place, partial(several[place].send, list(islice(found, len(ask)))))
+    return [done[place] for place in range(len(several))]
+
+
 def answers(engine: Engine, ask: Ask) -> list[Answer]:
     """One search, or several as one request."""
     if len(ask) == 1:

@@ -16,6 +16,7 @@ from typing import Any
 
 from es_ranking.engine.contract import Engine
 from es_ranking.query.body import Body
+from es_ranking.query.interleaved import read_drafted
 from es_ranking.query.planning import Kept, Reading, attributes_of, check_generation, read_plan, twiddlers_of
 from es_ranking.query.prepare import Ready
 from es_ranking.query.steps import Steps
@@ -63,10 +64,13 @@ def run(engine: Engine, ready: Ready, surface: Surface, way: str, kept: Kept | N
         raise UsageError.unknown("way", way, WAYS)
     built = yield from twiddlers_of(ready, surface)
     twiddlers = built.twiddlers
-    if not twiddlers or ready.asked.size == 0:
+    if ready.asked.size == 0 or (not twiddlers and ready.versus is None):
         done = yield from _field(ready, surface)
     elif way == "script":
         done = yield from _script(engine, ready, surface, twiddlers)
+    elif ready.versus is not None:
+        done = yield from _plan_then_fetch(engine, ready, surface, Planner(twiddlers), None)
+        done = replace(done, kept=None)
     else:
         planner = Planner(twiddlers)
         window = planner.window(ready.asked.start + ready.asked.size)
@@ -92,15 +96,16 @@ class Sorting:
 def sorting(engine: Engine, ready: Ready, surface: Surface, twiddlers: Sequence[Twiddler]) -> Steps[Sorting]:
     """By the field, by the downrank script, or by planned positions: the cheapest that is exact."""
     field, item_field = ready.served.field, surface.item_field
-    if not twiddlers:
+    if not twiddlers and ready.versus is None:
         return Sorting(field_sort(field, item_field))
     ensure_scripts(engine)
-    if len(twiddlers) == 1 and isinstance(twiddlers[0], Boosts):
-        return Sorting(boosts_sort(field, item_field, twiddlers[0].boosts))
-    factors = _factors(twiddlers)
-    if factors is not None:
-        return Sorting(downrank_sort(field, item_field, factors))
-    reading = yield from read_plan(engine, ready, surface, Planner(twiddlers), whole=False, start=0)
+    if ready.versus is None:
+        if len(twiddlers) == 1 and isinstance(twiddlers[0], Boosts):
+            return Sorting(boosts_sort(field, item_field, twiddlers[0].boosts))
+        factors = _factors(twiddlers)
+        if factors is not None:
+            return Sorting(downrank_sort(field, item_field, factors))
+    reading = yield from _read(engine, ready, surface, Planner(twiddlers), start=0)
     positions = {entry.hit.item_id: place for place, entry in enumerate(reading.plan.order)}
     return Sorting(interval_sort(field, item_field, positions), reading.plan.certificate, reading)
 
@@ -140,14 +145,21 @@ def _at_once(engine: Engine, ready: Ready, surface: Surface, planner: Planner) -
 
 
 def _plan_then_fetch(engine: Engine, ready: Ready, surface: Surface, planner: Planner, kept: Kept | None) -> Steps[Run]:
-    start = ready.asked.start
-    reading = yield from read_plan(engine, ready, surface, planner, whole=False, start=start, kept=kept)
+    reading = yield from _read(engine, ready, surface, planner, start=ready.asked.start, kept=kept)
     entries = reading.plan.order
     raw = (yield from _fetched(ready, surface, entries)) if entries else {}
     reading.requests += bool(entries)
     # an item deleted between plan and fetch is gone; everything else keeps its place
     there = [entry for entry in entries if entry.hit.item_id in raw]
     return _planned(reading, there, [raw[entry.hit.item_id] for entry in there], "plan_then_fetch")
+
+
+def _read(
+    engine: Engine, ready: Ready, surface: Surface, planner: Planner, *, start: int, kept: Kept | None = None
+) -> Steps[Reading]:
+    if ready.versus is not None:
+        return (yield from read_drafted(engine, ready, surface, planner, start=start))
+    return (yield from read_plan(engine, ready, surface, planner, whole=False, start=start, kept=kept))
 
 
 def _fetched(ready: Ready, surface: Surface, entries: Sequence[Entry]) -> Steps[dict[str, dict[str, Any]]]:

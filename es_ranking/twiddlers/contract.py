@@ -20,8 +20,10 @@ Key = tuple[bool, float, int, str]
 Value = str | int | float | bool
 """A value of an attribute, as the engine's doc values give it."""
 
-STAGES = ("filter", "base", "boosts", "scripted", "personal", "downrank", "pins", "interval")
+STAGES = ("filter", "base", "boosts", "scripted", "personal", "downrank", "interleave", "pins", "interval")
 """The order of stages (DESIGN: query time). Whatever order a surface lists its twiddlers in, they run in this one."""
+OF_THE_PAGE = ("pins", "interval")
+"""Where two variants are interleaved, each has a list of its own until then; these run once, over both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Move:
 class Entry:
     """A hit on its way through the stages: its score so far, its place after each stage, and why.
 
-    `turn` orders hits of one score where a stage before has decided it; elsewhere the item id does.
+    `turn` orders hits of one score where a stage before has decided it; elsewhere the item id does. `team` is the
+    variant whose pick it was, where two are interleaved.
     """
 
     hit: Hit
@@ -66,6 +69,7 @@ class Entry:
     places: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     turn: int = 0
+    team: str | None = None
 
     @property
     def key(self) -> Key:
@@ -135,7 +139,13 @@ class Facts:
 
 
 class Configured(Settings):
-    """Base of every twiddler's settings, which have a `kind` and a `build(facts)` besides."""
+    """Base of every twiddler's settings, which have a `kind` and a `build(facts)` besides.
+
+    Attributes:
+        of_the_page: what it keeps is kept once, over what several rankings have put on one page.
+    """
+
+    of_the_page: ClassVar[bool] = False
 
     def attributes(self, facts: Facts) -> tuple[str, ...]:
         """Fields whose doc values the twiddler looks at."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,7 @@ class Crowd(Settings):
 class CrowdingSettings(Configured):
     """Crowding of a surface."""
 
+    of_the_page: ClassVar[bool] = True
     kind: Literal["crowding"] = "crowding"
     crowds: tuple[Crowd, ...] = Field(min_length=1, description="attributes and how many of a value")
     look_ahead: int = Field(

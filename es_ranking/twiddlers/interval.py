@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,7 @@ class Gap(Settings):
 class IntervalSettings(Configured):
     """Interval of a surface."""
 
+    of_the_page: ClassVar[bool] = True
     kind: Literal["interval"] = "interval"
     gaps: tuple[Gap, ...] = Field(min_length=1, description="attributes and their gaps")
     look_ahead: int = Field(default=60, ge=1, le=2000, description="L: undelivered hits considered at each place")

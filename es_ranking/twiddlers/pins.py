@@ -27,6 +27,7 @@ class Pin(Settings):
 class PinsSettings(Configured):
     """The pins of a surface."""
 
+    of_the_page: ClassVar[bool] = True
     kind: Literal["pins"] = "pins"
     pins: tuple[Pin, ...] = Field(description="which item stands at which slot")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from es_ranking.twiddlers.boosts import Boosts
-from es_ranking.twiddlers.contract import STAGES, Entry, Hit, Piece, Strand, Twiddler
+from es_ranking.twiddlers.contract import OF_THE_PAGE, STAGES, Entry, Hit, Piece, Strand, Twiddler
 from es_ranking.twiddlers.spacing import Spacing
 from segments.errors import ContractBroken
 
@@ -63,6 +63,11 @@ class Planner:
         """How many hits to read first for `wanted` places: mostly enough, and more is read where it is not."""
         return aim(wanted, self.twiddlers)
 
+    def parted(self) -> tuple[Planner, Planner]:
+        """What each of several rankings does to its own list, and what is kept over the list they make together."""
+        own = [one for one in self.twiddlers if one.stage not in OF_THE_PAGE]
+        return Planner(own), Planner([one for one in self.twiddlers if one.stage in OF_THE_PAGE])
+
     def begin(self) -> Planning:
         """For one list, from its first hit on."""
         return Planning(self.twiddlers)
@@ -105,9 +110,13 @@ class Planning:
         """
         entries = [Entry(hit, hit.score) for hit in hits]
         self._check(entries)
-        self.read += len(hits)
-        piece = Piece(entries, ended, strands=strands)
-        self._mark("base", piece)
+        self.go_on("base", Piece(entries, ended, strands=strands), wanted)
+
+    def go_on(self, after: str, piece: Piece, wanted: int) -> None:
+        """Takes the next entries as a stage before has left them."""
+        self.read += len(piece.entries)
+        self.places.setdefault(after, 0)
+        self._mark(after, piece)
         for position, (twiddler, stage) in enumerate(zip(self.twiddlers, self.stages, strict=True)):
             piece = stage.feed(piece, aim(wanted, self.twiddlers[position + 1 :]))
             self.given[position] += len(piece.entries)
