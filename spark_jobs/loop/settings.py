@@ -35,7 +35,7 @@ class LoopSettings(Settings):
     """Thirty nights, as `es-ranking loop run` has them without a file."""
 
     recipe: str = Setting(default="loop", description="a shipped recipe's name, or a YAML file; its source is a world")
-    warmup_days: int = Setting(default=14, ge=1, description="days of the world's own shop before the first night")
+    warmup_days: int = Setting(default=6, ge=1, description="days of the world's own shop before the first night")
     nights: int = Setting(default=30, ge=1)
     memory_days: int = Setting(default=60, ge=1, description="days of logs that a night's model is trained on")
     tired_days: int = Setting(default=7, ge=0, description="days in which a user is tired of what he has clicked")
