@@ -67,6 +67,8 @@ class Asked:
 
     def without(self, clauses: Sequence[Body]) -> Asked:
         """The same list without what matches one of the clauses, everywhere: hits, totals and aggregations."""
+        if not clauses:
+            return self
         chosen = dict(self.chosen)
         # the nearest vectors are hits whatever the query says, so they need the filter too
         for name in {"query", "knn"} & set(chosen) or {"query"}:

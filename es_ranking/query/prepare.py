@@ -14,7 +14,7 @@ from es_ranking.experiments.live import Trials
 from es_ranking.policy.effective import Effective, Place, effective
 from es_ranking.policy.live import NOTHING, UNAVAILABLE, Policies
 from es_ranking.query.audience import Audience, Served
-from es_ranking.query.body import Asked, take_apart
+from es_ranking.query.body import Asked, Body, take_apart
 from es_ranking.query.cursor import Cursor, spec_hash
 from es_ranking.tastes.contract import Taste, TasteStore, TastesUnavailable
 from es_ranking.twiddlers.downrank import WINDOW_DAYS, DownrankSettings, penalties
@@ -171,8 +171,11 @@ def _ready(
         one = _of_variant(request, stores, asked, served, target, as_of, spec, without=other.without, policy=one.policy)
     settings = [each for each in other.settings if not each.of_the_page]
     settings += [each for each in one.settings if each.of_the_page and each.kind != "pins"]
+    # what one of them leaves out, the page leaves out: one query finds the hits of both
+    clauses = [_left_out(each.settings, each.counts, each.wanted, request.surface.item_field) for each in (one, other)]
+    other = replace(other, settings=tuple(settings), asked=other.asked.without(clauses[0]))
     coins = hash64("interleave", served.named, request.user or "", str(milliseconds(as_of)))
-    return replace(one, versus=replace(other, settings=tuple(settings)), coins=coins)
+    return replace(one, asked=one.asked.without(clauses[1]), versus=other, coins=coins)
 
 
 def _of_variant(
@@ -206,15 +209,14 @@ def _of_variant(
             taste = _taste(settings, request.user, served, as_of, stores.tastes)
         except TastesUnavailable:
             found.append(TASTES)
-    asked = _filtered(asked, settings, counts, wanted, surface.item_field)
+    asked = asked.without(_left_out(settings, counts, wanted, surface.item_field))
     flags = served.flags + tuple(found) + ((held.flag,) if held.flag and held.flag not in found else ())
     return Ready(asked, served, target, settings, counts, taste, as_of, spec, flags, tuple(found), held.version, wanted)
 
 
-def _filtered(
-    asked: Asked, settings: tuple[TwiddlerSettings, ...], counts: Mapping[str, Mapping[str, int]], wanted: Effective,
-    item_field: str,
-) -> Asked:  # fmt: skip
+def _left_out(
+    settings: tuple[TwiddlerSettings, ...], counts: Mapping[str, Mapping[str, int]], wanted: Effective, item_field: str
+) -> list[Body]:
     """The filter stage: what is excluded leaves the query itself, so that totals and aggregations agree."""
     clauses = [rule.clause(item_field) for rule in wanted.exclusions]
     left_out = [
@@ -226,7 +228,7 @@ def _filtered(
     ]
     if left_out:
         clauses.append({"terms": {item_field: sorted(left_out)}})
-    return asked.without(clauses) if clauses else asked
+    return clauses
 
 
 def _counts(

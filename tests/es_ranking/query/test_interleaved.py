@@ -152,6 +152,17 @@ def test_groups_are_not_interleaved(engine: Engine, index_name: str) -> None:
         explain(engine, index_name, "p001", variant=PAIR)
 
 
+def test_what_one_variant_leaves_out_the_page_leaves_out(engine: Engine, index_name: str) -> None:
+    documents = open_shop(engine, index_name, n=N)
+    hidden = sorted(documents)[:5]
+    hides = [{"kind": "downrank", "window_days": 7, "actions": {"hide": {"exclude": True}}}]
+    for variant in ("A", "B1"):
+        surface = Surface.of({"name": "shelf", "variants": {variant: hides}})
+        page = shown(engine, index_name, surface=surface, actions=bought(*hidden, kind="hide"))
+        pages.nothing_lost_nothing_twice(page.items, set(documents) - set(hidden))
+        assert page.total == N - len(hidden)
+
+
 def test_a_store_that_goes_down_between_the_two_lists(engine: Engine, index_name: str) -> None:
     """Both go without it, as their next pages will."""
     documents = open_shop(engine, index_name, n=N)
