@@ -9,6 +9,7 @@ import click
 from cli.audit import change_options, emit_history, emit_version, store_of, when, who
 from cli.output import emit, output_option
 from segments.errors import Refused, UsageError
+from segments.teams import teams_of
 
 if TYPE_CHECKING:
     from es_ranking.experiments.document import Experiments
@@ -87,13 +88,14 @@ def set_ratios(
     layer: str | None, share: float | None, forced: tuple[str, ...], by: str | None, note: str, at: str | None,
     dry_run: bool, output: str,
 ) -> None:  # fmt: skip
-    """Begin an experiment, or change its ratios: only slots that must change their owner do.
+    """Begin an experiment, or change its ratios: only slots that must change their owner do. A+B2 interleaves two.
 
     \b
     Example:
       es-ranking experiment ratios set products ranking A=0.9 B2=0.1 --by ann --dry-run
       es-ranking experiment ratios set products ranking A=0.5 B2=0.5 --by ann --note "looks good"
       es-ranking experiment ratios set products ranking --force tester1=B2 --by ann
+      es-ranking experiment ratios set products duel A+B2=1 --by ann
     """
     from es_ranking.experiments.edit import forcing, with_ratios
 
@@ -197,7 +199,7 @@ def _check(store: ExperimentStore, index: str, variants: list[str]) -> None:
     from es_ranking.publish.generation import serving_meta
 
     known = serving_meta(store.engine, index).rank_fields
-    for variant in variants:
+    for variant in (team for named in variants for team in teams_of(named)):
         if variant not in known:
             raise UsageError.unknown("variant", variant, known, where=index)
 

@@ -11,6 +11,7 @@ from pydantic import model_validator
 from es_ranking.publish.settings import PublishSettings
 from segments.config import Settings
 from segments.families.registry import FamilySettings
+from segments.teams import VERSUS
 from spark_jobs.bandits.registry import BANDITS, bandit
 from spark_jobs.bandits.settings import ExploreSettings
 from spark_jobs.features.settings import FeatureSettings
@@ -96,6 +97,8 @@ class Recipe(Settings):
         if not self.shelves or set(self.shelves) - {"product", "banner"}:
             raise ValueError("shelves are `product`, `banner`, or both")
         for name, variant in self.variants.items():
+            if VERSUS in name:
+                raise ValueError(f"variant {name!r}: {VERSUS!r} stands between two that are interleaved")
             unknown = set(variant.families) - set(self.families) - {"all"}
             if unknown:
                 raise ValueError(f"variant {name} names unknown families {sorted(unknown)}")

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from segments.assign import SLOTS, Experiment, assign, slot_of
 from segments.config import Settings
+from segments.teams import VERSUS
 
 HOLD_OUT = "hold-out"
 NOBODY = ""
@@ -31,7 +32,9 @@ class HoldOut(Settings):
 
     salt: str = Field(default=HOLD_OUT, min_length=1, max_length=100)
     slots: int = Field(default=0, ge=0, le=SLOTS, description="slots 0 … this - 1 are held out")
-    variant: str | None = Field(default=None, description="what they get; None: the index's default")
+    variant: str | None = Field(
+        default=None, pattern=rf"^[^{VERSUS}]+$", description="the one they get; None: the index's default"
+    )
 
 
 @dataclass(frozen=True)

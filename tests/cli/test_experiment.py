@@ -67,6 +67,26 @@ def test_an_experiment_from_its_dry_run_to_its_end(
     assert "hold-out: 0 → 50 slots" in capsys.readouterr().out
 
 
+def test_two_variants_in_one_list_by_the_same_door(
+    engine: Engine, index_name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_shop(engine, index_name, n=8)
+    told = answer(capsys, "ratios", "set", index_name, "duel", "A+B1=1", *BY)
+    assert told["changes"] == ["duel: begun: A+B1 1"]
+    assert answer(capsys, "assign", "u1", "--index", index_name)["variant"] == "A+B1"
+    assert exit_code_of(["search", index_name, "--user", "u1", "--output", "json"]) == 0
+    page = json.loads(capsys.readouterr().out)
+    assert (page["variant"], page["experiment"]) == ("A+B1", "duel")
+    assert {hit.get("team") for hit in page["hits"]} <= {"A", "B1", None}
+    answer(capsys, "ratios", "kill", index_name, "duel", *BY)
+    assert answer(capsys, "assign", "u1", "--index", index_name)["variant"] == "A"
+    for shares in ("A+B9=1", "A+A=1", "A+B+B1=1"):
+        answer(capsys, "ratios", "set", index_name, "other", shares, *BY, code=2)
+    wrong = answer(capsys, "ratios", "set", index_name, "x", "A+B1=1", "--control", "B", *BY, code=2)
+    assert "unknown control 'B'" in wrong
+    answer(capsys, "ratios", "hold-out", index_name, "0.05", "--variant", "A+B1", *BY, code=2)
+
+
 def test_refusals(engine: Engine, index_name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     open_shop(engine, index_name, n=5)
     assert "no experiment was ever begun" in answer(capsys, "ratios", "show", index_name, code=3)

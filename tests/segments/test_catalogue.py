@@ -62,6 +62,7 @@ def test_unknown_names_are_wrong_usage() -> None:
         ({"segments": [*VALUES["segments"], {"id": "B 1", "family": "brand"}]}, "not a segment id"),
         ({"variants": {"B": ["demographic"]}}, "must end in `all`"),
         ({"variants": {"B": []}}, "must end in `all`"),
+        ({"variants": {"A+B": ["all"]}}, "stands between two that are interleaved"),
         ({"variants": {"B": ["grade", "all"]}}, "unknown families"),
     ],
 )

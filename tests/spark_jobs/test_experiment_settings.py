@@ -80,3 +80,9 @@ def test_what_is_stored_repeats_the_trial_whatever_the_recipe(tmp_path: Path) ->
 def test_what_cannot_be_meant_is_refused(values: dict[str, Any], beside: dict[str, str], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         trial(values, **beside)
+
+
+def test_a_variant_s_name_is_no_pair() -> None:
+    variants = {**RECIPE["variants"], "A+B": RECIPE["variants"]["B"]}
+    with pytest.raises(UsageError, match="stands between two that are interleaved"):
+        Recipe.of({**RECIPE, "variants": variants})
