@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli.experiment_interleaving import interleaving
+from cli.experiment_logs import log_options
 from cli.experiment_ratios import document_of, experiments_of
 from cli.experiment_ratios import group as ratios
 from cli.output import emit, output_option, stderr
@@ -60,11 +61,7 @@ def assign(user: str, index: str | None, file: str | None, surface: str, request
 
 
 @group.command(name="report")
-@click.option("--exposures", required=True, type=click.Path(exists=True, path_type=Path),
-              help="Exposure log: a file or folder, JSON lines or Parquet.")  # fmt: skip
-@click.option("--events", required=True, type=click.Path(exists=True, path_type=Path),
-              help="Event log: a file or folder, JSON lines or Parquet.")  # fmt: skip
-@click.option("--experiment", required=True, metavar="NAME", help="As exposures name it.")
+@log_options
 @click.option("--control", default="A", show_default=True, metavar="V", help="The variant compared with.")
 @click.option("--unit", type=click.Choice(["user", "request"]), default="user", show_default=True,
               help="What the experiment puts into slots.")  # fmt: skip
@@ -72,12 +69,8 @@ def assign(user: str, index: str | None, file: str | None, surface: str, request
               help="JSON lines or Parquet: item_id, brand_id for brand diversity, margin for margins.")  # fmt: skip
 @click.option("--candidates", type=click.IntRange(min=1), metavar="N",
               help="Items that could be shown; those that were otherwise.")  # fmt: skip
-@click.option("--effect", "scale", type=click.FloatRange(min=0, min_open=True), default=0.05, show_default=True,
-              help="Relative effect hoped for: always-valid intervals are narrowest there.")  # fmt: skip
 @click.option("--before-days", type=click.IntRange(min=0), default=14, show_default=True,
               help="Days before the test whose clicks and sales narrow the intervals (CUPED).")  # fmt: skip
-@click.option("--window-days", type=click.IntRange(min=1), default=7, show_default=True,
-              help="How long after a view an event without request_id belongs to it.")  # fmt: skip
 @click.option("--draws", type=click.IntRange(min=0), default=0, show_default=True,
               help="Resamples of users, for intervals that trust no formula.")  # fmt: skip
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",

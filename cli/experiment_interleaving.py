@@ -7,19 +7,12 @@ from typing import Any
 
 import click
 
+from cli.experiment_logs import log_options
 from cli.output import emit, output_option, stderr
 
 
 @click.command(name="interleaving")
-@click.option("--exposures", required=True, type=click.Path(exists=True, path_type=Path),
-              help="Exposure log: a file or folder, JSON lines or Parquet.")  # fmt: skip
-@click.option("--events", required=True, type=click.Path(exists=True, path_type=Path),
-              help="Event log: a file or folder, JSON lines or Parquet.")  # fmt: skip
-@click.option("--experiment", required=True, metavar="NAME", help="As exposures name it.")
-@click.option("--effect", "scale", type=click.FloatRange(min=0, min_open=True), default=0.05, show_default=True,
-              help="Relative effect hoped for: always-valid intervals are narrowest there.")  # fmt: skip
-@click.option("--window-days", type=click.IntRange(min=1), default=7, show_default=True,
-              help="How long after a view an event without request_id belongs to it.")  # fmt: skip
+@log_options
 @output_option
 def interleaving(exposures: Path, events: Path, experiment: str, scale: float, window_days: int, output: str) -> None:
     """Tell whose picks users preferred, where a bucket A+B2 showed two variants in one list.

@@ -17,7 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from segments.config import Settings
 from segments.errors import ContractBroken, UsageError
 from segments.naming import checked
-from segments.teams import VERSUS
+from segments.teams import refuse_pair
 from segments.whole import write_whole
 
 ALL = "all"
@@ -77,8 +77,7 @@ class Catalogue(Settings):
             if segment.parent is not None and segment.parent not in ids:
                 raise ValueError(f"segment {segment.id} has an unknown parent: {segment.parent}")
         for variant, chain in self.variants.items():
-            if VERSUS in variant:
-                raise ValueError(f"variant {variant!r}: {VERSUS!r} stands between two that are interleaved")
+            refuse_pair(variant)
             if not chain or chain[-1] != ALL:
                 raise ValueError(f"the chain of variant {variant} must end in `all`")
             if set(chain) - {*self.families, ALL}:

@@ -33,6 +33,16 @@ def teams_of(variant: str) -> tuple[str, ...]:
     return teams
 
 
+def refuse_pair(variant: str) -> None:
+    """For names of variants themselves.
+
+    Raises:
+        ValueError: the name would be read as two variants.
+    """
+    if VERSUS in variant:
+        raise ValueError(f"variant {variant!r}: {VERSUS!r} stands between two that are interleaved")
+
+
 def team_draft(first: Sequence[T], second: Sequence[T], *, seed: int) -> list[tuple[T, int | None]]:
     """Both rankings as one: each item once, with the team that picked it (0, 1; None: nobody's).
 

@@ -95,14 +95,7 @@ def read_ab_logs(
     unique = distinct_events(happened).persist()
     try:
         forced = ours.where("forced").select("request_id").distinct().count()
-        # nobody in particular is a user of one request
-        user = F.coalesce("user_id", F.concat(F.lit("request "), "request_id"))
-        shown = (
-            ours.where("not coalesce(forced, false)")
-            .withColumns({"user_id": user, "segment": F.coalesce("segment", F.lit(""))})
-            .withColumn("epoch", F.coalesce("epoch", F.lit(1)))
-            .dropDuplicates(["request_id", "item_id"])
-        )
+        shown = counted_exposures(ours)
         begun = shown.agg(F.min("ts").alias("at")).collect()[0]["at"]
         if begun is None:
             names = sorted(
@@ -139,6 +132,17 @@ def read_ab_logs(
         shown=counted, candidates=max((each.size for each in counted.values()), default=0), forced=forced,
         refused=refused,
     )  # fmt: skip
+
+
+def counted_exposures(shown: DataFrame) -> DataFrame:
+    """Exposures that count, each once: testers' are left out, and nobody in particular is a user of one request."""
+    user = F.coalesce("user_id", F.concat(F.lit("request "), "request_id"))
+    return (
+        shown.where("not coalesce(forced, false)")
+        .withColumns({"user_id": user, "segment": F.coalesce("segment", F.lit(""))})
+        .withColumn("epoch", F.coalesce("epoch", F.lit(1)))
+        .dropDuplicates(["request_id", "item_id"])
+    )
 
 
 def distinct_events(happened: DataFrame) -> DataFrame:

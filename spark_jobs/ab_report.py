@@ -15,7 +15,7 @@ from spark_jobs.ab_logs import BEFORE, AbLogs, read_ab_logs
 from spark_jobs.evaluation.ab.effect import Cells, Effect, effect
 from spark_jobs.evaluation.ab.resampled import resampled
 from spark_jobs.evaluation.ab.sequential import always_valid, always_valid_p
-from spark_jobs.evaluation.ab.soundness import holm, sample_ratio_p
+from spark_jobs.evaluation.ab.soundness import UNSOUND, holm, sample_ratio_p
 from spark_jobs.evaluation.bootstrap import Interval
 from spark_jobs.evaluation.diversity import centrality_ratio, coverage, entropy
 from spark_jobs.models.run_folder import finite
@@ -40,7 +40,6 @@ METRICS: dict[str, tuple[str, str, str | None]] = {
 # Not every shop's logs tell of these.
 PERHAPS = ("margin_per_user", "scroll_depth", "brand_diversity")
 TREND = ("ctr", "clicks_per_user")
-UNSOUND = 0.001
 MOST_SEGMENTS = 50
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import functions as F
 from scipy import stats
@@ -18,17 +19,18 @@ from scipy import stats
 from segments.errors import Refused, UsageError
 from segments.teams import VERSUS, teams_of
 from spark_jobs.ab_files import EVENTS, EXPOSURES, read_rows
-from spark_jobs.ab_logs import VIEW, attributed, distinct_events
+from spark_jobs.ab_logs import VIEW, attributed, counted_exposures, distinct_events
 from spark_jobs.evaluation.ab.preference import EVEN, Preference, hoped_share, preference
 from spark_jobs.evaluation.ab.sequential import always_valid, always_valid_p
+from spark_jobs.evaluation.ab.soundness import UNSOUND
 from spark_jobs.models.run_folder import finite
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, Row
 
 F64 = NDArray[np.float64]
 CREDITS = ("clicks", "saves", "carts", "orders", "sales")
-UNSOUND = 0.001
 
 
 def interleaving_report(
@@ -55,17 +57,20 @@ def interleaving_report(
     happened, refused["events"] = read_rows(spark, events, EVENTS, ("ts", "user_id", "item_id", "kind"))
     drafted = _drafted(shown.where(F.col("experiment") == experiment)).persist()
     try:
-        pairs = sorted(str(row[0]) for row in drafted.select("variant").distinct().collect())
-        if not pairs:
+        seen = {str(row["variant"]): row for row in _seen(drafted).collect()}
+        if not seen:
             raise Refused(
                 f"no interleaved list of experiment {experiment!r}", where=str(exposures),
                 hint="es-ranking experiment ratios set INDEX NAME A+B=1",
             )  # fmt: skip
-        first, last = drafted.agg(F.min("ts"), F.max("ts")).collect()[0]
-        credited = _credits(drafted, happened, window_days)
-        told = {pair: _judged(drafted, credited, pair, scale) for pair in pairs}
+        credited = _credits(drafted, happened, window_days).toArrow()
     finally:
         drafted.unpersist()
+    told = {
+        pair: _judged(seen[pair], credited.filter(pc.equal(credited["variant"], pair)), pair, scale)
+        for pair in sorted(seen)
+    }
+    first, last = min(row["first"] for row in seen.values()), max(row["last"] for row in seen.values())
     return {
         "experiment": experiment, "from": first.date().isoformat(), "to": last.date().isoformat(), "refused": refused,
         "pairs": told, "warnings": _warnings(told, refused),
@@ -74,15 +79,21 @@ def interleaving_report(
 
 def _drafted(shown: DataFrame) -> DataFrame:
     """Exposures of interleaved lists, with `side`: 0 and 1 for the two teams, null for nobody's picks."""
-    user = F.coalesce("user_id", F.concat(F.lit("request "), "request_id"))
     names = F.split("variant", rf"\{VERSUS}")
     side = F.when(F.col("team") == names[0], 0).when(F.col("team") == names[1], 1)
-    return (
-        shown.where(F.col("variant").contains(VERSUS) & ~F.coalesce("forced", F.lit(False)))
-        .withColumns({"user_id": user, "segment": F.coalesce("segment", F.lit("")), "side": side})
-        .withColumn("epoch", F.coalesce("epoch", F.lit(1)))
-        .dropDuplicates(["request_id", "item_id"])
-    )
+    return counted_exposures(shown.where(F.col("variant").contains(VERSUS))).withColumn("side", side)
+
+
+def _seen(drafted: DataFrame) -> DataFrame:
+    """By pair: from when to when, users, views, places by side, and how often a list begins with either's pick."""
+    side, begins = F.col("side"), F.col("position") == 1
+    return drafted.groupBy("variant").agg(
+        F.min("ts").alias("first"), F.max("ts").alias("last"),
+        F.count_distinct("user_id").alias("users"), F.count_distinct("request_id").alias("views"),
+        *(F.count_if(side == number).alias(f"picks_{number}") for number in (0, 1)),
+        F.count_if(side.isNull()).alias("nobody"),
+        *(F.count_if(begins & (side == number)).alias(f"leads_{number}") for number in (0, 1)),
+    )  # fmt: skip
 
 
 def _credits(drafted: DataFrame, happened: DataFrame, window_days: int) -> DataFrame:
@@ -100,9 +111,7 @@ def _credits(drafted: DataFrame, happened: DataFrame, window_days: int) -> DataF
     )
 
 
-def _judged(drafted: DataFrame, credited: DataFrame, pair: str, scale: float) -> dict[str, Any]:
-    ours = drafted.where(F.col("variant") == pair)
-    table = credited.where(F.col("variant") == pair).drop("variant").toArrow()
+def _judged(seen: Row, table: pa.Table, pair: str, scale: float) -> dict[str, Any]:
     _, user = np.unique(np.asarray(table.column("user_id").to_pylist(), dtype=np.str_), return_inverse=True)
     segment = np.asarray(table.column("segment").to_pylist(), dtype=np.str_)
     side = table.column("side").cast("double").fill_null(-1.0).to_numpy()
@@ -114,15 +123,14 @@ def _judged(drafted: DataFrame, credited: DataFrame, pair: str, scale: float) ->
 
     every = np.ones(segment.size, dtype=bool)
     # the first pick of a list is the coin's
-    leads = ours.where("position = 1 and side is not null").groupBy("side").count().collect()
-    led = {int(row["side"]): int(row["count"]) for row in leads}
-    p = float(stats.binomtest(led.get(0, 0), sum(led.values())).pvalue) if led else math.nan
+    leads = seen["leads_0"] + seen["leads_1"]
+    p = float(stats.binomtest(seen["leads_0"], leads).pvalue) if leads else math.nan
     return {
         "variants": list(teams_of(pair)),
-        "users": ours.select("user_id").distinct().count(),
-        "views": ours.select("request_id").distinct().count(),
-        "picks": {name: ours.where(f"side = {number}").count() for number, name in enumerate(teams_of(pair))},
-        "nobody": ours.where("side is null").count(),
+        "users": seen["users"],
+        "views": seen["views"],
+        "picks": {name: seen[f"picks_{number}"] for number, name in enumerate(teams_of(pair))},
+        "nobody": seen["nobody"],
         "coin": {"p": None if math.isnan(p) else p, "sound": not p < UNSOUND},
         "metrics": {name: judged(name, every) for name in CREDITS},
         "by_segment": {one: judged("clicks", segment == one) for one in sorted(set(segment))},

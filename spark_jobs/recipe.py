@@ -11,7 +11,7 @@ from pydantic import model_validator
 from es_ranking.publish.settings import PublishSettings
 from segments.config import Settings
 from segments.families.registry import FamilySettings
-from segments.teams import VERSUS
+from segments.teams import refuse_pair
 from spark_jobs.bandits.registry import BANDITS, bandit
 from spark_jobs.bandits.settings import ExploreSettings
 from spark_jobs.features.settings import FeatureSettings
@@ -97,8 +97,7 @@ class Recipe(Settings):
         if not self.shelves or set(self.shelves) - {"product", "banner"}:
             raise ValueError("shelves are `product`, `banner`, or both")
         for name, variant in self.variants.items():
-            if VERSUS in name:
-                raise ValueError(f"variant {name!r}: {VERSUS!r} stands between two that are interleaved")
+            refuse_pair(name)
             unknown = set(variant.families) - set(self.families) - {"all"}
             if unknown:
                 raise ValueError(f"variant {name} names unknown families {sorted(unknown)}")

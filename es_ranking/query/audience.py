@@ -159,20 +159,19 @@ class Audience:
         served: Served | None = None
         meta = serving.meta
         for team in reversed(teams_of(name)):
-            own = segment if segment is not None else self._segment_of(catalogue, found, team)
             known = [one.id for one in catalogue.segments_of(team)]
-            if own not in known:
-                raise UsageError.unknown(f"segment of variant {team}", own, known, where=index)
+            if segment is None:
+                # segments of another night than the generation's are of no use here
+                own = catalogue.resolve({family: one for family, one in found.items() if one in known}, team)
+            elif segment in known:
+                own = segment
+            else:
+                raise UsageError.unknown(f"segment of variant {team}", segment, known, where=index)
             served = Served(
                 meta.alias, serving.index, meta.generation, own, team, meta.space, flags, forced, bucket, served
             )
         assert served is not None
         return served
-
-    def _segment_of(self, catalogue: Catalogue, found: Mapping[str, str], variant: str) -> str:
-        known = {one.id for one in catalogue.segments_of(variant)}
-        # segments of another night than the generation's are of no use here
-        return catalogue.resolve({family: one for family, one in found.items() if one in known}, variant)
 
     def _segments_of(self, serving: Serving, user: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
         try:

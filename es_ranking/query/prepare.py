@@ -160,9 +160,10 @@ def _ready(
     without: tuple[str, ...] = (), policy: int | None = None,
 ) -> Ready:  # fmt: skip
     """For the variant, and for the one that is interleaved with it: what is kept over the page is the first one's."""
+    item_field = request.surface.item_field
     one = _of_variant(request, stores, asked, served, target, as_of, spec, without=without, policy=policy)
     if served.versus is None:
-        return one
+        return replace(one, asked=asked.without(_left_out(one, item_field)))
     other = _of_variant(
         request, stores, asked, served.versus, target, as_of, spec, without=one.without, policy=one.policy
     )
@@ -172,10 +173,10 @@ def _ready(
     settings = [each for each in other.settings if not each.of_the_page]
     settings += [each for each in one.settings if each.of_the_page and each.kind != "pins"]
     # what one of them leaves out, the page leaves out: one query finds the hits of both
-    clauses = [_left_out(each.settings, each.counts, each.wanted, request.surface.item_field) for each in (one, other)]
-    other = replace(other, settings=tuple(settings), asked=other.asked.without(clauses[0]))
+    asked = asked.without([clause for each in (one, other) for clause in _left_out(each, item_field)])
     coins = hash64("interleave", served.named, request.user or "", str(milliseconds(as_of)))
-    return replace(one, asked=one.asked.without(clauses[1]), versus=other, coins=coins)
+    other = replace(other, asked=asked, settings=tuple(settings))
+    return replace(one, asked=asked, versus=other, coins=coins)
 
 
 def _of_variant(
@@ -209,21 +210,18 @@ def _of_variant(
             taste = _taste(settings, request.user, served, as_of, stores.tastes)
         except TastesUnavailable:
             found.append(TASTES)
-    asked = asked.without(_left_out(settings, counts, wanted, surface.item_field))
     flags = served.flags + tuple(found) + ((held.flag,) if held.flag and held.flag not in found else ())
     return Ready(asked, served, target, settings, counts, taste, as_of, spec, flags, tuple(found), held.version, wanted)
 
 
-def _left_out(
-    settings: tuple[TwiddlerSettings, ...], counts: Mapping[str, Mapping[str, int]], wanted: Effective, item_field: str
-) -> list[Body]:
+def _left_out(ready: Ready, item_field: str) -> list[Body]:
     """The filter stage: what is excluded leaves the query itself, so that totals and aggregations agree."""
-    clauses = [rule.clause(item_field) for rule in wanted.exclusions]
+    clauses = [rule.clause(item_field) for rule in ready.wanted.exclusions]
     left_out = [
         item
-        for one in settings
+        for one in ready.settings
         if isinstance(one, DownrankSettings) and any(degree.exclude for degree in one.actions.values())
-        for item, penalty in penalties(counts, one).items()
+        for item, penalty in penalties(ready.counts, one).items()
         if penalty.excluded
     ]
     if left_out:

@@ -23,20 +23,22 @@ def together(several: Sequence[Steps[T]]) -> Steps[list[T]]:
     done: dict[int, T] = {}
     asks: dict[int, Ask] = {}
 
-    def advance(place: int, move: Callable[[], Ask]) -> None:
-        try:
-            asks[place] = move()
-        except StopIteration as end:
-            done[place] = end.value
-
     for place, steps in enumerate(several):
-        advance(place, partial(next, steps))
+        _advance(place, partial(next, steps), asks, done)
     while asks:
         now, asks = asks, {}
         found = iter((yield [search for ask in now.values() for search in ask]))
         for place, ask in now.items():
-            advance(place, partial(several[place].send, list(islice(found, len(ask)))))
+            _advance(place, partial(several[place].send, list(islice(found, len(ask)))), asks, done)
     return [done[place] for place in range(len(several))]
+
+
+def _advance(place: int, move: Callable[[], Ask], asks: dict[int, Ask], done: dict[int, T]) -> None:
+    """One step of one: it asks something, or is done."""
+    try:
+        asks[place] = move()
+    except StopIteration as end:
+        done[place] = end.value
 
 
 def answers(engine: Engine, ask: Ask) -> list[Answer]:
@@ -58,9 +60,7 @@ def drive_together(engine: Engine, several: Sequence[Steps[T]]) -> list[T | Rank
 
     def advance(place: int, move: Callable[[], Ask]) -> None:
         try:
-            asks[place] = move()
-        except StopIteration as end:
-            done[place] = end.value
+            _advance(place, move, asks, done)
         except RankingError as error:
             done[place] = error
 

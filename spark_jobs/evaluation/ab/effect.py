@@ -74,17 +74,15 @@ class Effect:
     @property
     def p(self) -> float:
         """Two-sided, of one look at a time fixed beforehand."""
-        if self.variance <= 0.0:
-            return 1.0 if self.difference == 0.0 else math.nan
-        return float(2.0 * stats.norm.sf(abs(self.difference) / math.sqrt(self.variance)))
+        return two_sided_p(self.difference, self.variance)
 
     def interval(self, *, level: float = 0.95) -> Interval:
         """Of the difference, for one look at a time fixed beforehand."""
-        return _around(self.difference, self.variance, level)
+        return around(self.difference, self.variance, level)
 
     def relative_interval(self, *, level: float = 0.95) -> Interval:
         """Of the relative difference, likewise."""
-        return _around(self.relative, self.relative_variance, level)
+        return around(self.relative, self.relative_variance, level)
 
 
 def effect(cells: Cells, y: F64, x: F64, *, arm: int, before: F64 | None = None) -> Effect | None:
@@ -149,6 +147,14 @@ def _reduced(parts: list[F64], covariates: list[F64]) -> list[F64]:
     return [part - slope * (each - middle) for part, each in zip(parts, covariates, strict=True)]
 
 
-def _around(value: float, variance: float, level: float) -> Interval:
+def two_sided_p(difference: float, variance: float) -> float:
+    """How likely a difference at least this large is by chance; NaN where it does not vary and is not 0."""
+    if variance <= 0.0:
+        return 1.0 if difference == 0.0 else math.nan
+    return float(2.0 * stats.norm.sf(abs(difference) / math.sqrt(variance)))
+
+
+def around(value: float, variance: float, level: float) -> Interval:
+    """The normal interval of an estimate."""
     half = float(stats.norm.ppf(0.5 + level / 2.0)) * math.sqrt(variance) if variance >= 0 else math.nan
     return Interval(value, value - half, value + half)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from segments.errors import ContractBroken
+from spark_jobs.evaluation.ab.effect import around, two_sided_p
 from spark_jobs.evaluation.bootstrap import Interval
 
 F64 = NDArray[np.float64]
@@ -48,14 +48,12 @@ class Preference:
     @property
     def p(self) -> float:
         """Two-sided, of one look at a time fixed beforehand; 1 where everybody did the same for both."""
-        if self.variance <= 0.0:
-            return 1.0 if self.share == EVEN else math.nan
-        return float(2.0 * stats.norm.sf(abs(self.share - EVEN) / math.sqrt(self.variance)))
+        return two_sided_p(self.share - EVEN, self.variance)
 
     def interval(self, *, level: float = 0.95) -> Interval:
         """Of the share, for one look at a time fixed beforehand."""
-        half = float(stats.norm.ppf(0.5 + level / 2.0)) * math.sqrt(self.variance)
-        low, high = np.clip((self.share - half, self.share + half), 0.0, 1.0)
+        whole = around(self.share, self.variance, level)
+        low, high = np.clip((whole.low, whole.high), 0.0, 1.0)
         return Interval(self.share, float(low), float(high))
 
 

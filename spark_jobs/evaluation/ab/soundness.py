@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 F64 = NDArray[np.float64]
+UNSOUND = 0.001
+"""p below which a split is not believed to be chance."""
 
 
 def sample_ratio_p(counts: F64, shares: F64) -> float:
