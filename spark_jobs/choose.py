@@ -7,7 +7,7 @@ department, any column of the `examples` table, or the whole shelf). Nothing at 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,11 +51,14 @@ class Serve:
     variant: str = EVERY
     at: str = ""
 
-    def check(self, shelf: str, by: str, ways: Sequence[Way], item_features: str) -> None:
+    def check(
+        self, shelf: str, by: str, models: Mapping[str, ModelSettings], ways: Sequence[Way], item_features: str
+    ) -> None:
         """Refuses before anything is trained what could not serve afterwards."""
-        if "mixture" in ways:
-            raise UsageError("a mixture cannot serve: its small part is in no checkpoint", where="way",
-                             hint="--way unified --way individual")  # fmt: skip
+        for name, settings in models.items():
+            if "mixture" in ways and settings.kind in ("xgboost", "mixture"):
+                raise UsageError(f"a mixture of {name} cannot serve: its shared model must be a network", where="way",
+                                 hint="--way unified --way individual, or another model")  # fmt: skip
         if by == ALL:
             return
         known = ds.dataset(item_features.removeprefix("file:")).schema.names
@@ -116,7 +119,7 @@ def run(
     if len(learnt) > 1:
         raise UsageError("the models learn different tasks", where="model.tasks", hint="models of the same tasks")
     if serve is not None:
-        serve.check(trial.shelf, by, ways, item_features)
+        serve.check(trial.shelf, by, models, ways, item_features)
     on_stage("reading the examples")
     units = read_units(
         trial, examples=examples, item_features=item_features, clock=clock, valid_from=valid_from,

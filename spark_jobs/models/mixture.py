@@ -1,81 +1,89 @@
-"""A small part of its own on top of a shared model: the shared logit is the offset, a logistic regression corrects it.
+"""A shared model and a small part of a unit's own on top: partial pooling, Gelman and Hill, "Data Analysis Using
+Regression and Multilevel/Hierarchical Models", 2007, ch. 12.
 
-The correction is drawn towards nothing by a normal prior on every weight, so a store with few visits keeps the shared
-model, and one with many moves away from it as far as its data say (partial pooling; Gelman and Hill, 2007, ch. 12).
+    logit = logit_shared + b + Σ_f w_f + Σ_f w_f x_f
+
+A store's small part is fitted on its own examples (`correction`) and put beside the shared network by `mixed`; the grid
+stays exact, since weights of values only add to what the item and the segment say. Named in a recipe, both parts are
+trained at once, on everything.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import optimize, sparse
+import torch
+from torch import Tensor, nn
 
-from spark_jobs.models.calibration import sigmoid
-from spark_jobs.models.encoding import Encoder
-from spark_jobs.models.examples import Doubles, Examples
+from spark_jobs.models.checkpoint import Checkpoint
+from spark_jobs.models.correction import Correction
+from spark_jobs.models.logistic import Logistic
+from spark_jobs.models.ranker import Batch, Layout, Part, Ranker, Targets
+from spark_jobs.models.registry import network
+from spark_jobs.models.settings import LogisticSettings, MixtureSettings
 
 
-@dataclass(frozen=True)
-class Correction:
-    """Weights of one unit.
+class Mixture(Ranker):
+    """Any network, and a weight a field value beside it, nothing at first."""
 
-    Attributes:
-        columns: rows of the embedding table that have a weight, ascending, (m,).
-        weights: of the columns, the numbers and the constant, (m + N + 1,).
-    """
-
-    encoder: Encoder
-    columns: NDArray[np.int64]
-    weights: Doubles
+    def __init__(self, settings: MixtureSettings, layout: Layout) -> None:
+        nn.Module.__init__(self)  # embeddings and constants are the two parts' own
+        self.shared = network(settings.shared_model, layout)
+        self.own = Logistic(LogisticSettings(), layout)
+        with torch.no_grad():
+            for parameter in self.own.parameters():
+                parameter.zero_()
 
     @property
-    def parameters(self) -> int:
-        return int(self.weights.size)
+    def tail(self) -> nn.Module | None:  # type: ignore[override]
+        """The shared network's; made when asked for, or its weights had two names."""
+        return self.shared.tail
 
-    def __call__(self, examples: Examples) -> Doubles:
-        """What is added to the shared logit, (n,)."""
-        return np.asarray(_design(self.encoder, self.columns, examples) @ self.weights)
+    def item_part(self, batch: Batch) -> Part:
+        return _moved(self.shared.item_part(batch), self.own.item_part(batch))
+
+    def viewer_part(self, batch: Batch) -> Part:
+        return _moved(self.shared.viewer_part(batch), self.own.viewer_part(batch))
+
+    def start_at(self, log_odds: float) -> None:
+        self.shared.start_at(log_odds)
+
+    def forward(self, batch: Batch) -> Tensor:
+        found: Tensor = self.shared(batch) + self.own(batch)
+        return found
+
+    def objective(self, batch: Batch, targets: Targets) -> Tensor:
+        """The shared network's own loss, to which the small part is one more known shift of the log odds."""
+        own: Tensor = self.own(batch)
+        return self.shared.objective(
+            batch, targets._replace(offset=own if targets.offset is None else own + targets.offset)
+        )
 
 
-def fit_correction(shared: Doubles, examples: Examples, encoder: Encoder, *, strength: float = 1.0) -> Correction:
-    """Fits the small part of one unit.
-
-    Context fields (position, display) are left out: a published rank does not know them.
+def mixed(shared: Checkpoint, own: Correction) -> Checkpoint:
+    """The checkpoint that scores as `shared` does, corrected by a unit's own part; its calibration is the shared one.
 
     Args:
-        shared: (n,) logits of the shared model on the examples.
-        examples: of this unit alone.
-        encoder: of the shared model.
-        strength: precision of the prior; 1 lets a weight move the log odds by about one.
+        shared: float32 rows, not bytes.
+        own: fitted on the logits of `shared`.
     """
-    known = encoder.known(examples.rows)[:, ~encoder.roles("context")]
-    columns = np.unique(known).astype(np.int64)
-    design = _design(encoder, columns, examples)
-    offset = shared + examples.offset()
-    label = examples.label
-
-    def loss(weights: Doubles) -> tuple[float, Doubles]:
-        z = offset + design @ weights
-        value = float(np.sum(np.logaddexp(0.0, z) - label * z)) + 0.5 * strength * float(weights @ weights)
-        return value, np.asarray(design.T @ (sigmoid(z) - label) + strength * weights)
-
-    found = optimize.minimize(
-        loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 200}
-    )  # fmt: skip
-    return Correction(encoder, columns, np.asarray(found.x, dtype=np.float64))
+    settings = MixtureSettings.of({"shared_model": shared.settings.model_dump()})
+    found = Mixture(settings, shared.encoder.layout)
+    found.shared.load_state_dict(shared.model.state_dict())
+    _fill(found.own, own)
+    return replace(shared, settings=settings, model=found.eval(), state={})
 
 
-def _design(encoder: Encoder, columns: NDArray[np.int64], examples: Examples) -> sparse.csr_array:
-    """(n, m + N + 1): which values a row has, its numbers as normal scores, and 1."""
-    chosen = ~encoder.roles("context")
-    known = encoder.known(examples.rows)[:, chosen].astype(np.int64)
-    place = np.searchsorted(columns, known)
-    there = (place < columns.size) & (columns[np.minimum(place, max(columns.size - 1, 0))] == known)
-    line = np.repeat(np.arange(len(examples)), known.shape[1])[there.ravel()]
-    shape = (len(examples), columns.size)
-    values = sparse.csr_array((np.ones(line.size), (line, place.ravel()[there.ravel()])), shape=shape)
-    numbers = encoder.normalised(examples.numbers).astype(np.float64)
-    numbers[:, [field.role == "context" for field in encoder.numeric]] = 0.0
-    return sparse.csr_array(sparse.hstack([values, sparse.csr_array(np.c_[numbers, np.ones(len(examples))])]))
+def _fill(network: Logistic, own: Correction) -> None:
+    """Puts the fitted weights where the network has a weight for the same value, number, or constant."""
+    values, numbers, constant = (torch.from_numpy(part).float() for part in own.by_kind)
+    with torch.no_grad():
+        network.sides.table[torch.from_numpy(own.columns), -1] = values
+        network.bias.copy_(constant[0])
+        for side in (network.sides.item, network.sides.viewer):
+            if side.columns.numeric:
+                side.numeric[:, -1] = numbers[list(side.columns.numeric)]
+
+
+def _moved(part: Part, own: Part) -> Part:
+    return part._replace(bias=part.bias + own.bias)

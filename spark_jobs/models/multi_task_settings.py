@@ -73,4 +73,5 @@ class PLESettings(MultiTaskSettings):
 
 def tasks_of(settings: Settings) -> tuple[str, ...]:
     """The further tasks that a model learns, whatever model it is."""
-    return settings.tasks if isinstance(settings, MultiTaskSettings) else ()
+    found: tuple[str, ...] = getattr(settings, "tasks", ())
+    return found

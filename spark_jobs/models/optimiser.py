@@ -63,7 +63,9 @@ class Optimiser:
         chosen, batch = self.rows.choose(batch)
         small = {name: table.detach().index_select(0, chosen).requires_grad_() for name, table in self.tables.items()}
         given = {f"network.{name}": table for name, table in small.items()}
-        given |= {f"network.{name}": chosen for name, _ in self.network.named_buffers() if name == "numbered"}
+        # Of networks within a network (an ensemble's members) as well.
+        numbered = [name for name, _ in self.network.named_buffers() if name.rpartition(".")[2] == "numbered"]
+        given |= {f"network.{name}": chosen for name in numbered}
         loss = cast(Tensor, functional_call(self.whole, given, (batch, targets), strict=False))
         loss.backward()  # type: ignore[no-untyped-call]
         self._regularise(small)

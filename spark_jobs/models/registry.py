@@ -18,6 +18,7 @@ from spark_jobs.models.settings import (
     FMSettings,
     FwFMSettings,
     LogisticSettings,
+    MixtureSettings,
     ModelSettings,
     TwoTowerSettings,
     WideDeepSettings,
@@ -45,6 +46,7 @@ MODELS: dict[str, tuple[type[ModelSettings], str, str]] = {
     "mmoe": (MMoESettings, "spark_jobs.models.mmoe", "MMoE"),
     "ple": (PLESettings, "spark_jobs.models.ple", "PLE"),
     "ensemble": (EnsembleSettings, "spark_jobs.models.ensemble", "Ensemble"),
+    "mixture": (MixtureSettings, "spark_jobs.models.mixture", "Mixture"),
 }
 
 

@@ -8,7 +8,7 @@ from pydantic import Field as Setting
 
 from segments.config import Settings
 from spark_jobs.models.boosted_settings import BoostedSettings
-from spark_jobs.models.multi_task_settings import MMoESettings, PLESettings, SharedBottomSettings
+from spark_jobs.models.multi_task_settings import MMoESettings, PLESettings, SharedBottomSettings, tasks_of
 
 
 class LogisticSettings(Settings):
@@ -141,13 +141,24 @@ class EnsembleSettings(Settings):
     members: int = Setting(default=3, ge=2, description="networks; training and scoring take so many times as long")
 
 
-ModelSettings = Annotated[
-    EmbeddingSettings
-    | LogisticSettings
-    | BoostedSettings
-    | SharedBottomSettings
-    | MMoESettings
-    | PLESettings
-    | EnsembleSettings,
-    Setting(discriminator="kind"),
-]
+# What takes gradient steps: all but the trees.
+NetworkSettings = (
+    EmbeddingSettings | LogisticSettings | SharedBottomSettings | MMoESettings | PLESettings | EnsembleSettings
+)
+
+
+class MixtureSettings(Settings):
+    """A shared network and a weight a field value beside it: what `models choose` fits to a store of its own habits."""
+
+    kind: Literal["mixture"] = "mixture"
+    shared_model: Annotated[NetworkSettings, Setting(discriminator="kind")] = Setting(
+        default=DeepFMSettings(), description="the shared network, with its settings"
+    )
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The further tasks that the shared network learns."""
+        return tasks_of(self.shared_model)
+
+
+ModelSettings = Annotated[NetworkSettings | BoostedSettings | MixtureSettings, Setting(discriminator="kind")]

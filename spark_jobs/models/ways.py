@@ -13,9 +13,9 @@ from spark_jobs.evaluation.ranking import UserSums, gauc_sums, visit_sums
 from spark_jobs.evaluation.sampled import place_clicks
 from spark_jobs.evaluation.simplest import Entrant, simplest
 from spark_jobs.fields import FieldSchema
+from spark_jobs.models.correction import fit_correction
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Doubles, Examples, joined
-from spark_jobs.models.mixture import fit_correction
 from spark_jobs.models.settings import ModelSettings
 from spark_jobs.models.training import fit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings

@@ -18,11 +18,12 @@ from spark_jobs import choose, probe
 from spark_jobs.choose import Serve
 from spark_jobs.experiment_settings import Experiment, Trial
 from spark_jobs.models import ways
+from spark_jobs.models.boosted_settings import BoostedSettings
 from spark_jobs.models.checkpoint import load
+from spark_jobs.models.correction import fit_correction
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Examples, Tensors, joined
 from spark_jobs.models.grid import Grid
-from spark_jobs.models.mixture import fit_correction
 from spark_jobs.models.multi_task_settings import MMoESettings, PLESettings
 from spark_jobs.models.settings import LogisticSettings
 from spark_jobs.models.watch import logits_of
@@ -98,26 +99,28 @@ def test_a_store_with_habits_of_its_own_gets_its_own_part_and_the_others_do_not(
     assert units["odd"]["chosen"] == "logistic/mixture", "as good as a model of its own, and smaller"
 
 
-@pytest.fixture(scope="module")
-def serving(tables: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Promoted, dict[str, Any]]:
+@pytest.fixture(scope="module", params=["individual", "mixture"])
+def serving(
+    request: pytest.FixtureRequest, tables: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Promoted, str, dict[str, Any]]:
     work = tmp_path_factory.mktemp("work")
-    return Promoted.read(work), choose.run(
-        TRIAL, {"logistic": LogisticSettings()}, **tables, by="store", ways=["unified", "individual"],
+    return Promoted.read(work), request.param, choose.run(
+        TRIAL, {"logistic": LogisticSettings()}, **tables, by="store", ways=["unified", request.param],
         metrics=["gauc", "ndcg@3"], fewest=300,
         serve=Serve(Promoted.read(work), work / "made", own="logistic/unified", at="1"),
     )  # fmt: skip
 
 
 def test_a_store_that_chose_its_own_model_is_scored_by_it_at_its_own_level(
-    tables: dict[str, Any], serving: tuple[Promoted, dict[str, Any]]
+    tables: dict[str, Any], serving: tuple[Promoted, str, dict[str, Any]]
 ) -> None:
-    before, report = serving
+    before, way, report = serving
     assert {name: bool(unit["checkpoint"]) for name, unit in report["units"].items()} == {
         "main": False, "twin": False, "odd": True,
     }  # fmt: skip
     registry = Promoted.read(before.work)
     assert [(one.variant, one.unit, one.note) for one in registry.serving] == [
-        ("*", "store=odd", "chosen: logistic/individual")
+        ("*", "store=odd", f"chosen: logistic/{way}")
     ]
     folder = registry.checkpoint("product", "B", "store=odd")
     assert folder is not None
@@ -132,7 +135,7 @@ def test_a_store_that_chose_its_own_model_is_scored_by_it_at_its_own_level(
 
 
 def test_a_later_choice_takes_back_what_is_no_longer_chosen(
-    tables: dict[str, Any], serving: tuple[Promoted, dict[str, Any]]
+    tables: dict[str, Any], serving: tuple[Promoted, str, dict[str, Any]]
 ) -> None:
     registry = Promoted.read(serving[0].work)
     choose.run(
@@ -162,17 +165,17 @@ def test_one_for_all_that_the_night_does_not_train_serves_each_unit_at_its_level
 @pytest.mark.parametrize(
     ("said", "error", "says"),
     [
-        ({"ways": ["unified", "mixture"]}, UsageError, "mixture cannot serve"),
+        ({"ways": ["unified", "mixture"], "models": {"trees": BoostedSettings()}}, UsageError, "trees cannot serve"),
         ({"by": "demographic"}, Refused, "items have no demographic"),
     ],
 )
 def test_what_cannot_serve_is_refused_before_anything_is_trained(
     tables: dict[str, Any], tmp_path: Path, said: dict[str, Any], error: type[Exception], says: str
 ) -> None:
-    asked = {"by": "store", "ways": ["unified"], **said}
+    asked = {"by": "store", "ways": ["unified"], "models": {"logistic": LogisticSettings()}, **said}
     with pytest.raises(error, match=says):
         choose.run(
-            TRIAL, {"logistic": LogisticSettings()}, **{**tables, "examples": "nowhere"}, **asked,
+            TRIAL, **{**tables, "examples": "nowhere"}, **asked,
             serve=Serve(Promoted.read(tmp_path), tmp_path / "made"),
         )  # fmt: skip
 

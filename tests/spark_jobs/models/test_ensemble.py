@@ -12,8 +12,9 @@ from spark_jobs.models.examples import Tensors
 from spark_jobs.models.grid import Grid
 from spark_jobs.models.ranker import Targets
 from spark_jobs.models.registry import build, model_settings
-from spark_jobs.models.settings import DeepFMSettings, EnsembleSettings, FMSettings
-from tests.contracts.planted import SCHEMA, SEGMENTS, examples, items_of
+from spark_jobs.models.settings import DeepFMSettings, EnsembleSettings, FMSettings, TwoTowerSettings
+from spark_jobs.models.training import fit
+from tests.contracts.planted import SCHEMA, SEGMENTS, TRAINING, examples, items_of
 from tests.contracts.ranker import RankerContract, drawn_anew
 
 DEEP = EnsembleSettings(member=DeepFMSettings(dim=4, hidden=(16, 8), batch_norm=True), members=2)
@@ -69,3 +70,18 @@ def test_what_it_may_be_of() -> None:
         model_settings({"kind": "ensemble", "member": {"kind": "xgboost"}})
     with pytest.raises(UsageError, match="members"):
         model_settings({"kind": "ensemble", "members": 1})
+
+
+def test_members_that_are_towers_count_items_by_what_they_are() -> None:
+    """A step numbers its rows anew; members must count candidates by item all the same, as a lone tower does."""
+    tower = TwoTowerSettings(dim=4, hidden=(8,), out=4, loss="both")
+    data = examples(600)
+    settings = TRAINING.model_copy(update={"epochs": 1, "optimizer": "rowwise_adagrad"})
+
+    def counted(model: TwoTowerSettings | EnsembleSettings) -> list[torch.Tensor]:
+        network = fit(model, Encoder(SCHEMA), train=data, valid=None, settings=settings).model
+        return [counts for name, counts in network.named_buffers() if name.endswith("candidates")]
+
+    (alone,) = counted(tower)
+    for counts in counted(EnsembleSettings(member=tower, members=2)):
+        assert torch.equal(counts > 0, alone > 0)
