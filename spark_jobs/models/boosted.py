@@ -43,8 +43,9 @@ class Trees(nn.Module):
             return features.new_zeros(len(features), 1)
         # As many threads as torch may use here: one in a Spark task.
         self.booster.set_param({"nthread": torch.get_num_threads()})
-        margin = self.booster.inplace_predict(features.detach().numpy(), predict_type="margin", validate_features=False)
-        return torch.from_numpy(np.asarray(margin, dtype=np.float32))[:, None]
+        rows = features.detach().cpu().numpy()  # trees are read by the processor, wherever the network lies
+        margin = self.booster.inplace_predict(rows, predict_type="margin", validate_features=False)
+        return torch.from_numpy(np.asarray(margin, dtype=np.float32))[:, None].to(features.device)
 
     def get_extra_state(self) -> Tensor:
         """The trees in xgboost's own binary JSON, as bytes: what a checkpoint keeps."""

@@ -74,7 +74,7 @@ class Loop:
         """One pass, or the rest of one; returns the mean training loss and rows a second."""
         started, before = time.perf_counter(), self._rows
         self.network.train()
-        with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else [0]):
+        with torch.random.fork_rng(devices=[torch.cuda.current_device()] if self.device.type == "cuda" else []):
             # Dropout draws from torch's global generator.
             torch.manual_seed(self.settings.seed + self.steps)
             if self._mark is not None and self._dropout is not None:

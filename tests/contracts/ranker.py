@@ -25,6 +25,7 @@ from spark_jobs.models.registry import build, model_settings
 from spark_jobs.models.settings import ModelSettings
 from spark_jobs.models.training import Fitted, fit, score_examples
 from spark_jobs.models.watch import logits_of
+from tests.contracts.elsewhere import PLACES, place
 from tests.contracts.lighter import LighterScoring
 from tests.contracts.planted import SCHEMA, SEGMENTS, TRAINING, examples, items_of, world
 
@@ -51,10 +52,6 @@ def _trained(told: str) -> Fitted:
     settings = model_settings(json.loads(told))
     train, valid = (examples(n, seed=seed, tasks=tasks_of(settings)) for n, seed in ((12_000, 3), (3000, 4)))
     return fit(settings, Encoder(SCHEMA), train=train, valid=valid, settings=TRAINING)
-
-
-# The processor, and the accelerator where the machine has one.
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 class RankerContract(LighterScoring):
@@ -190,14 +187,29 @@ class RankerContract(LighterScoring):
                     ends.append(float(share @ network(batch)))
             assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(told, rel=1e-4, abs=1e-6)
 
-    @pytest.mark.parametrize("device", DEVICES)
-    def test_every_device_gives_the_same(self, checkpoint: Checkpoint, device: str) -> None:
+    @pytest.mark.parametrize("where", PLACES)
+    def test_every_device_gives_the_same(self, checkpoint: Checkpoint, where: str) -> None:
         batch = encode(checkpoint.encoder, items_of(200))
-        with torch.inference_mode():
+        with torch.no_grad(), place(where) as device:
             expected = checkpoint.model(batch).double()
             network = copy.deepcopy(checkpoint.model).to(device)
-            found = network(Batch(*(part.to(device) for part in batch))).cpu().double()
-        assert (found - expected).abs().max() <= 1e-4
+            found = network(Batch(*(part.to(device) for part in batch)))
+            assert found.device.type == device.type
+            assert (found.cpu().double() - expected).abs().max() <= 1e-4
+
+    def test_training_keeps_its_devices_apart(self) -> None:
+        """On another device that computes as the processor does, training ends in the same network."""
+        data = examples(1000, tasks=tasks_of(self.SETTINGS))
+        held = examples(300, seed=4, tasks=tasks_of(self.SETTINGS))
+        settings = TRAINING.model_copy(update={"epochs": 1, "optimizer": "rowwise_adagrad", "averaging": 0.5})
+
+        def scores(device: str) -> np.ndarray:
+            there = settings.model_copy(update={"device": device})
+            with place("elsewhere"):
+                fitted = fit(self.SETTINGS, Encoder(SCHEMA), train=data, valid=held, settings=there)
+            return score_examples(fitted, held)
+
+        assert np.abs(scores("cuda") - scores("cpu")).max() <= 1e-4
 
     def test_one_seed_repeats_and_two_differ(self) -> None:
         data = examples(1500)

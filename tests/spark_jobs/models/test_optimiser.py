@@ -4,18 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from segments.errors import UsageError
 from spark_jobs.evaluation.auc import auc
 from spark_jobs.models.encoding import Encoder
 from spark_jobs.models.examples import Tensors
-from spark_jobs.models.loop import device_of
 from spark_jobs.models.optimiser import EPSILON, Optimiser, table_names
 from spark_jobs.models.ranker import Batch, Targets
 from spark_jobs.models.registry import MODELS, build, model_settings
 from spark_jobs.models.settings import DeepFMSettings, LogisticSettings
 from spark_jobs.models.training import fit, score_examples
 from spark_jobs.models.training_settings import TrainingSettings
-from tests.contracts.ranker import DEVICES, SCHEMA, TRAINING, examples
+from tests.contracts.planted import SCHEMA, TRAINING, examples
 
 ROWWISE = TRAINING.model_copy(update={"optimizer": "rowwise_adagrad", "table_rate": 0.05})
 
@@ -109,26 +107,3 @@ def test_the_step_is_clipped() -> None:
         optimiser.step(batch, targets, rate=1.0)
         sums.append(float(optimiser.state()["sides.table.sum"].sum().sqrt()))
     assert sums[0] <= 1e-3 < sums[1]
-
-
-@pytest.mark.parametrize("optimizer", ["adam", "rowwise_adagrad"])
-@pytest.mark.parametrize("device", DEVICES)
-def test_devices_agree(device: str, optimizer: str) -> None:
-    data, held = examples(3000), examples(1000, seed=4)
-    scores = []
-    for where in ("cpu", device):
-        settings = ROWWISE.model_copy(update={"device": where, "epochs": 1, "optimizer": optimizer, "averaging": 0.9})
-        fitted = fit(DeepFMSettings(dim=4, hidden=(8,)), Encoder(SCHEMA), train=data, valid=held, settings=settings)
-        scores.append(1.0 / (1.0 + np.exp(-score_examples(fitted, held))))
-    assert np.abs(scores[0] - scores[1]).max() < 1e-4
-
-
-def test_the_device_is_the_one_asked_for() -> None:
-    assert device_of(TrainingSettings()).type == "cpu"
-    assert device_of(TrainingSettings(device="auto")).type == DEVICES[-1]
-
-
-def test_a_device_that_is_not_there_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UsageError, match="no CUDA device"):
-        device_of(TrainingSettings(device="cuda"))
