@@ -59,13 +59,16 @@ class Course:
             spoken = ", ".join(f"{name} {value:.5g}" for name, value in point.items() if name != "epoch")
             _log.info("epoch %d: %s", len(self.curve), spoken)
             improved = self.watch is None or self.watch.improved
-            if improved:
-                self.best = len(self.curve)
-                self._weights = {name: value.clone() for name, value in loop.serving.state_dict().items()}
-            if isinstance(loop, Loop):
-                loop.schedule.after_epoch(improved=improved)
             stale = self.watch is not None and self.watch.stale >= self.settings.patience
             self.ended = len(self.curve) >= epochs or (stale and loop.steps >= self.settings.min_steps)
+            if improved:
+                self.best = len(self.curve)
+                found = loop.serving.state_dict()
+                # The last epoch's are not changed any more; beside a saved training they must not share memory.
+                final = self.ended and self._partial is None
+                self._weights = found if final else {name: value.clone() for name, value in found.items()}
+            if isinstance(loop, Loop):
+                loop.schedule.after_epoch(improved=improved)
             self._save()
         return self._weights
 

@@ -7,7 +7,7 @@ terms, a weight (or a vector of weights, Pan et al., WWW 2018) behind it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,8 @@ class Seen:
 
     def __init__(self, side: SideEncoder, picked: Tensor, numbers: Tensor | None, projected: list[Tensor]) -> None:
         self.side, self.numbers, self.projected = side, numbers, projected
-        self.embedded, self._behind = picked[:, :, : side.dim], picked[:, :, side.dim :]
+        # Split, not sliced: a slice's gradient is as large as the whole, and mostly zeros.
+        self.embedded, self._behind = torch.split(picked, [side.dim, picked.shape[2] - side.dim], 2)
 
     def __len__(self) -> int:
         return self.embedded.shape[0]
@@ -58,7 +59,7 @@ class Seen:
     def squares(self) -> Tensor:
         """Σ_f ‖v_f‖², (n,)."""
         d = self.side.dim
-        found = self.embedded.square().sum((1, 2))
+        found = _square_sum(self.embedded)
         if self.numbers is not None:
             found = found + self.numbers.square() @ self.side.numeric[:, :d].square().sum(1)
         for p in self.projected:
@@ -81,6 +82,26 @@ class Seen:
             found.append(self.numbers)
         found += [p[:, :d] for p in self.projected]
         return found[0] if len(found) == 1 else torch.cat(found, 1)
+
+
+class _SquareSum(torch.autograd.Function):
+    """Σ x² over all dimensions but the first: one pass forward, one back, where torch's own takes four."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.square().sum(tuple(range(1, x.dim())))
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        found: Tensor = x * (2.0 * slope).view(-1, *[1] * (x.dim() - 1))
+        return found
+
+
+def _square_sum(x: Tensor) -> Tensor:
+    found: Tensor = _SquareSum.apply(x)
+    return found
 
 
 class SideEncoder(nn.Module):
@@ -127,7 +148,10 @@ class Sides(nn.Module):
 
     def __init__(self, layout: Layout, dim: int, *, linear: Linear = "weight", pairwise: bool = True) -> None:
         super().__init__()
-        table = torch.randn(layout.table_rows, dim + {"weight": 1, "vectors": dim, "none": 0}[linear]) * 0.01
+        # Drawn in place: a table of millions of rows is the most a network holds.
+        table = torch.empty(layout.table_rows, dim + {"weight": 1, "vectors": dim, "none": 0}[linear]).normal_(
+            0.0, 0.01
+        )
         if linear == "weight":
             table[:, dim] = 0.0
         self.table = nn.Parameter(table)
