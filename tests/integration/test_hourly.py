@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,12 +19,21 @@ from es_ranking.publish.rollback import plan_rollback, rollback
 from es_ranking.query.recommended import recommended
 from segments.errors import Refused
 from spark_jobs import catch_up, es_ranks, publish_changes
+from spark_jobs.fields import FieldSchema
+from spark_jobs.models.checkpoint import Checkpoint, save
+from spark_jobs.models.encoding import Encoder
+from spark_jobs.models.registry import build
+from spark_jobs.models.scoring_settings import ScoringSettings
+from spark_jobs.models.settings import LogisticSettings
 from spark_jobs.night import Night
 from spark_jobs.nightly import HOURLY, run_night
+from spark_jobs.promoted import Promoted
 from spark_jobs.sources.world import World
 from tests.integration.nights import FIRST, Published
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
@@ -133,6 +143,45 @@ def test_new_and_restocked_items_get_ranks_in_minutes_and_sold_out_ones_leave(
     assert _engine_ranks(engine, index, night) == before
     with pytest.raises(Refused, match="goes on from there"):
         run_night(replace(night, as_of=FIRST), HOURLY)
+
+
+def test_an_hour_scores_by_what_is_promoted_and_by_the_whole_model(
+    night: Night, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A cascade is for whole lists: an hour's few items go through the shelf's model, a unit's through its own."""
+    monkeypatch.setattr(catch_up, "build_source", Stock(night))
+    hour = replace(night, as_of=EVENT + timedelta(minutes=5), work=tmp_path)
+    shutil.copytree(night.work / night.run, tmp_path / night.run)
+    steps = ("catch_up", "build_examples", "update_models", "score")
+    run_night(hour, steps)
+
+    def scores() -> dict[tuple[str, str, str], float]:
+        rows = hour.warehouse.read("scores", hour.run).where("item_kind = 'product' and variant like 'B%'").collect()
+        return {(row["item_id"], row["variant"], row["segment"]): row["pctr"] for row in rows}
+
+    plain = scores()
+    assert {item for item, *_ in plain} >= {NEW}
+    shelf = hour.recipe.shelves["product"]
+    lighter = ScoringSettings.of({"cascade": {"model": {"kind": "fm", "dim": 4}, "top": 1}})
+    shelves = {**hour.recipe.shelves, "product": shelf.model_copy(update={"scoring": lighter})}
+    hour = replace(hour, recipe=hour.recipe.model_copy(update={"shelves": shelves}))
+    features = hour.warehouse.read("item_features", hour.run).where(F.col("item_id") == NEW).first()
+    assert features is not None
+    unit = f"category={features['category']}"
+    encoder = Encoder(FieldSchema(fields=tuple(field for field in shelf.fields.fields if field.name == "item")))
+    network = build(LogisticSettings(), encoder, seed=1)
+    network.start_at(0.0)
+    save(Checkpoint(LogisticSettings(), encoder, network, notes={"unit": unit}), tmp_path / "half")
+    Promoted.read(hour.work).promote(tmp_path / "half", surface="product", unit=unit)
+    figures = run_night(hour, ("score",))
+    assert set(figures["score"]["promoted"]) == {f"product/{variant}/{unit}" for variant in ("B0", "B2")}  # type: ignore[call-overload]
+    again = scores()
+    assert again.keys() == plain.keys()
+    rows = hour.warehouse.read("item_features", hour.run).where(F.col("category") == features["category"]).collect()
+    inside = {row["item_id"] for row in rows}
+    assert {chance for (item, *_), chance in again.items() if item in inside} == {0.5}
+    outside = {key for key in again if key[0] not in inside}
+    assert [again[key] for key in sorted(outside)] == pytest.approx([plain[key] for key in sorted(outside)], rel=1e-5)
 
 
 def serving_before(engine: Engine, index: str) -> str:
