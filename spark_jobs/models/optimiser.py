@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from spark_jobs.models.adam import Adam
 from spark_jobs.models.ranker import Batch, Ranker, Targets
 from spark_jobs.models.training_settings import TrainingSettings
 
@@ -43,22 +44,20 @@ class Optimiser:
         if settings.optimizer == "auto":
             # A lone weight has to go far, which Adagrad's shrinking steps do not: see docs/training.md, "Measured".
             self.sparse = any(table.shape[1] > 1 for table in self.tables.values())
-        dense = [value for name, value in self.parameters.items() if not self.sparse or name not in self.tables]
-        self.adam = torch.optim.Adam(dense, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+        dense = {name: value for name, value in self.parameters.items() if not self.sparse or name not in self.tables}
+        self.adam = Adam(dense, decay=settings.weight_decay)
         self.rows: _Rows | None = _Rows(self.tables) if self.sparse else None
         self.whole = _Objective(network)
 
     def step(self, batch: Batch, targets: Targets, *, rate: float) -> Tensor:
         """One step at `rate` times the settings' learning rates; returns the loss."""
-        for group in self.adam.param_groups:
-            group["lr"] = self.settings.learning_rate * rate
-        self.adam.zero_grad(set_to_none=True)
+        self.adam.forget_gradients()
         if self.rows is None:
             loss = self.network.objective(batch, targets)
             loss.backward()  # type: ignore[no-untyped-call]
             self._regularise(self.tables)
             self._clip([*self.parameters.values()])
-            self.adam.step()
+            self.adam.step(self.settings.learning_rate * rate)
             return loss.detach()
         chosen, batch = self.rows.choose(batch)
         small = {name: table.detach().index_select(0, chosen).requires_grad_() for name, table in self.tables.items()}
@@ -69,28 +68,23 @@ class Optimiser:
         loss = cast(Tensor, functional_call(self.whole, given, (batch, targets), strict=False))
         loss.backward()  # type: ignore[no-untyped-call]
         self._regularise(small)
-        dense = [value for name, value in self.parameters.items() if name not in small]
-        self._clip([*dense, *small.values()])
-        self.adam.step()
+        self._clip([*self.adam.parameters.values(), *small.values()])
+        self.adam.step(self.settings.learning_rate * rate)
         self.rows.step(chosen, small, rate=self.settings.table_rate * rate, decay=self.settings.weight_decay)
         return loss.detach()
 
     def state(self) -> dict[str, Tensor]:
         """Moments and row sums, by parameter."""
         found = {} if self.rows is None else {f"{name}.sum": value for name, value in self.rows.sums.items()}
-        for name, parameter in self.parameters.items():
-            found |= {f"{name}.{key}": value for key, value in self.adam.state.get(parameter, {}).items()}
-        return found
+        return found | self.adam.state()
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Goes on from what `state` gave; what it lacks (another optimiser's state) starts afresh."""
-        for name, parameter in self.parameters.items():
-            keys = ("step", "exp_avg", "exp_avg_sq")
-            if all(f"{name}.{key}" in state for key in keys) and not (self.sparse and name in self.tables):
-                own = {key: state[f"{name}.{key}"].to(parameter.device).clone() for key in keys}
-                self.adam.state[parameter] = own
-            if self.rows is not None and name in self.rows.sums and f"{name}.sum" in state:
-                self.rows.sums[name].copy_(state[f"{name}.sum"])
+        self.adam.restore(state)
+        if self.rows is not None:
+            for name, sums in self.rows.sums.items():
+                if f"{name}.sum" in state:
+                    sums.copy_(state[f"{name}.sum"])
 
     def _clip(self, parameters: list[Tensor] | list[nn.Parameter]) -> None:
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]

@@ -15,7 +15,6 @@ from typing import Any
 from unittest import mock
 
 import torch
-from torch.optim import adam
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -94,11 +93,9 @@ def place(name: str) -> Iterator[torch.device]:
         yield torch.device(name)
         return
     meant = mock.patch.object(loop, "device_of", lambda told: torch.device("cpu") if told.device == "cpu" else DEVICE)
-    # The fused kernel is asked of a device by name; this one has the processor's.
-    fused = mock.patch.object(adam, "_device_dtype_check_for_fused")
     # Inference mode has no place for tensors of Python's making; what it computes is what no_grad computes.
     inference = mock.patch.object(torch, "inference_mode", torch.no_grad)
-    with _Everywhere(), meant, fused, inference, warnings.catch_warnings():
+    with _Everywhere(), meant, inference, warnings.catch_warnings():
         # Weights do arrive: what lies elsewhere has memory, whatever its device is called.
         warnings.filterwarnings("ignore", message=".*copying from a non-meta parameter")
         yield DEVICE
