@@ -17,6 +17,7 @@ from es_ranking.engine.connect import config_of, connect
 from es_ranking.engine.contract import Engine
 from es_ranking.serve.event_log import EventLog
 from es_ranking.serve.passing import HttpPassing
+from segments.errors import RankingError
 from tests.contracts.bad_input import doors
 from tests.es_ranking.query.shop import open_shop
 from tests.es_ranking.serve.door import service_of
@@ -63,4 +64,7 @@ def _close(engine: Engine) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except RankingError as error:
+        sys.exit(str(error))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -15,6 +16,7 @@ from typing import Any
 
 from es_ranking.engine.connect import connect
 from es_ranking.engine.contract import Engine
+from segments.errors import RankingError
 from tests.es_ranking.query import walks
 from tests.es_ranking.query.shop import open_shop
 from tests.es_ranking.twiddlers import worlds
@@ -73,11 +75,15 @@ def main() -> None:
     parser.add_argument("--engine-pages", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
+    engine = connect() if given.engine_pages else None  # before the minutes that need none
     found = {"planner": planned(given.pages, given.seed)}
-    if given.engine_pages:
-        found["engine"] = searched(connect(), given.engine_pages, given.seed)
+    if engine is not None:
+        found["engine"] = searched(engine, given.engine_pages, given.seed)
     print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RankingError as error:
+        sys.exit(str(error))

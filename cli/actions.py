@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import click
 
 from cli.output import emit, output_option
-from cli.search import read_time
+from cli.times import read_time, time_or_now
 from segments.errors import ContractBroken, EngineUnreachable, RankingError, UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def record(
     elif item is None or kind is None:
         raise UsageError("an action needs --user, --item and --kind")
     else:
-        when = datetime.now(UTC) if ts is None else read_time(ts, where="--ts")
+        when = time_or_now(ts, where="--ts")
         batch = [Action(user, item, kind, when, event_id or uuid4().hex)]
     _store().record(batch)
     emit({"recorded": len(batch)}, output)
@@ -68,7 +68,7 @@ def show(user: str, days: float, as_of: str | None, output: str) -> None:
     Example:
       es-ranking actions show 1 --days 7
     """
-    when = datetime.now(UTC) if as_of is None else read_time(as_of, where="--as-of")
+    when = time_or_now(as_of, where="--as-of")
     counts = _store().counts(user, when, timedelta(days=days))
     rows = [{"item": item, **by_kind} for item, by_kind in sorted(counts.items())]
     emit(rows, output, title=f"user {user}, {days:g} days before {when:%Y-%m-%d %H:%M} UTC")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from cli.output import emit
-from cli.search import read_time
+from cli.times import time_or_now
 from segments.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def who(by: str | None) -> str:
 
 def when(at: str | None) -> datetime:
     """The time for the audit, or of a campaign: now where none is given."""
-    return datetime.now(UTC) if at is None else read_time(at, where="--at")
+    return time_or_now(at, where="--at")
 
 
 def store_of(kind: type[S], index: str) -> S:

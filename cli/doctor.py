@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
 
 from cli.output import emit, output_option, stderr
+from cli.times import time_or_now
 from es_ranking.doctor import Patient, examine
 from es_ranking.engine.connect import connect
 from es_ranking.engine.contract import Engine
 from es_ranking.publish.generation import published_aliases, serving
 from es_ranking.publish.seal import mend
-from segments.errors import RankingError, Refused, UsageError
+from segments.errors import RankingError, Refused
 
 
 @click.command(name="doctor")
@@ -44,7 +45,7 @@ def command(aliases: tuple[str, ...], as_of: str | None, max_age_hours: float, m
         for name in names:
             for setting in mend(engine, name):
                 stderr.print(f"{name}: took back {setting}", markup=False)
-    findings = examine(Patient(engine, trouble, names, _clock(as_of), max_age_hours))
+    findings = examine(Patient(engine, trouble, names, time_or_now(as_of, where="--as-of"), max_age_hours))
     emit([finding.to_dict() for finding in findings], output)
     return trouble.exit_code if trouble else int(any(finding.state == "error" for finding in findings))
 
@@ -66,7 +67,7 @@ def alarm(aliases: tuple[str, ...], as_of: str | None, max_age_hours: float, out
     Example:
       es-ranking alarm products --max-age-hours 30
     """
-    engine, now = connect(), _clock(as_of)
+    engine, now = connect(), time_or_now(as_of, where="--as-of")
     names = aliases or tuple(published_aliases(engine))
     rows = [_aged(engine, alias, now, max_age_hours) for alias in names]
     emit(rows, output)
@@ -87,13 +88,3 @@ def _aged(engine: Engine, alias: str, now: datetime, max_age_hours: float) -> di
         "age_hours": round(age, 2),
         "state": "too old" if age > max_age_hours else "ok",
     }
-
-
-def _clock(as_of: str | None) -> datetime:
-    if as_of is None:
-        return datetime.now(UTC)
-    try:
-        clock = datetime.fromisoformat(as_of)
-    except ValueError as error:
-        raise UsageError(f"not a time: {as_of!r}", hint="2017-11-28T06:00:00+00:00") from error
-    return clock.replace(tzinfo=UTC) if clock.tzinfo is None else clock

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +10,7 @@ import click
 from cli.actions import read_actions
 from cli.models_run import night_of, run_options
 from cli.output import emit, output_option, stderr
-from cli.search import read_time
+from cli.times import time_or_now
 from segments.errors import EngineUnreachable, Refused
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def show(index: str, user: str, as_of: str | None, output: str) -> None:
     from es_ranking.query.audience import Audience
 
     served = Audience(connect()).resolve(index, user=user)
-    when = datetime.now(UTC) if as_of is None else read_time(as_of, where="--as-of")
+    when = time_or_now(as_of, where="--as-of")
     taste = _store().taste(_checked(index, served.space), user, when, segment=served.segment)
     vector = None if taste is None else [round(number, 4) for number in taste.total.tolist()]
     emit(

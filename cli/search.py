@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.output import emit, output_option, stderr
+from cli.times import read_time
 from segments.errors import UsageError
 
 
@@ -131,12 +131,3 @@ def read_body(text: str) -> dict[str, Any]:
         raise UsageError("a query is a JSON object", where="--query", hint='{"term": {"category": "SOUP"}}')
     whole = {"query", "size", "from", "aggs", "post_filter", "_source"} & set(body)
     return body if whole or not body else {"query": body}
-
-
-def read_time(text: str, *, where: str) -> datetime:
-    """An ISO time; without a zone it is UTC."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"not a time: {text!r}", where=where, hint="2017-11-27T12:00:00") from error
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -129,12 +129,14 @@ def prepared(night: Night, engine: Engine, kind: str) -> Iterator[tuple[PublishP
 
 
 def _figures(night: Night, engine: Engine, kind: str) -> dict[str, float]:
-    """What the night knows of itself, for the gates: predicted over observed clicks on held-out visits, and the share
-    of lures beside that of the run which serves."""
+    """What the night knows of itself, for the gates: how its probabilities did on held-out visits, and the share of
+    lures beside that of the run which serves."""
     path = night.folder("models") / kind / "metrics.json"
     metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    ratio = metrics.get("mean_ratio")
-    figures = {} if ratio is None else {"calibration": float(ratio)}
+    told = {"calibration": metrics.get("mean_ratio"), "ece": metrics.get("ece")}
+    figures = {name: float(value) for name, value in told.items() if value is not None}
+    if off := [one["fails"] for values in metrics.get("segments", {}).values() for one in values.values()]:
+        figures["segments_off"] = sum(off) / len(off)
     if (ours := lures_of(night.work, night.run, kind)) is not None:
         figures |= {"lure_share": ours.share, "lure_decisions_read": float(ours.decisions is not None)}
     now = serving(engine, night.recipe.shelves[kind].index)

@@ -42,11 +42,11 @@ class ElasticsearchTransport:
     def __init__(self, config: EngineConfig) -> None:
         certificates: dict[str, Any] = {"ca_certs": config.ca_certs} if config.ca_certs else {}
         self._client = Elasticsearch(config.url, max_retries=0, serializers=SERIALIZERS, **certificates)
+        self._patient: dict[float, Elasticsearch] = {}
 
     def send(self, request: Request) -> Reply:
-        client = self._client.options(request_timeout=request.timeout_seconds)
         try:
-            answer = client.perform_request(
+            answer = self._within(request.timeout_seconds).perform_request(
                 request.method, request.path, params=request.params, headers=request.headers, body=request.body
             )
         except ApiError as error:
@@ -54,6 +54,13 @@ class ElasticsearchTransport:
         except TransportError as error:
             raise _no_answer(error) from error
         return Reply(answer.meta.status, answer.body)
+
+    def _within(self, seconds: float) -> Elasticsearch:
+        """The client with a time-out, of which there are few: making one makes all of its forty namespaces."""
+        found = self._patient.get(seconds)
+        if found is None:
+            found = self._patient[seconds] = self._client.options(request_timeout=seconds)
+        return found
 
     def greeting(self, request: Request) -> Reply:
         """As `send`, below the client's own product check: whoever listens there may say who he is."""

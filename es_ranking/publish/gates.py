@@ -199,6 +199,24 @@ def calibration(gateway: Gateway) -> Verdict:
     return Verdict("calibration", low <= ratio <= high, ratio, says)
 
 
+def ece(gateway: Gateway) -> Verdict:
+    """Expected calibration error: how far probabilities of any size are from the clicks, relative to the click rate."""
+    limit, found = gateway.settings.max_ece, gateway.figures.get("ece")
+    if limit is None or found is None:
+        return Verdict("ece", True, found, "nothing to judge")
+    says = f"probabilities miss by {found:.3f} of the click rate, at most {limit:g} may be (look at the step train)"
+    return Verdict("ece", found <= limit, found, says)
+
+
+def segments(gateway: Gateway) -> Verdict:
+    """Share of segments of which it is shown that they click more or less than their probabilities promise."""
+    limit, found = gateway.settings.max_segments_off, gateway.figures.get("segments_off")
+    if limit is None or found is None:
+        return Verdict("segments", True, found, "nothing to judge")
+    says = f"{found:.1%} of the segments are off, at most {limit:.1%} may be (look at `segments` in metrics.json)"
+    return Verdict("segments", found <= limit, found, says)
+
+
 def lures(gateway: Gateway) -> Verdict:
     """The filter knew what operators have decided, and calls about as many items lures as for what serves."""
     limit, now = gateway.settings.max_lure_ratio, gateway.figures.get("lure_share")
@@ -219,7 +237,7 @@ def lures(gateway: Gateway) -> Verdict:
 
 
 GATES: dict[str, Callable[[Gateway], Verdict]] = {
-    gate.__name__: gate for gate in (coverage, positive, spread, overlap, unseen, calibration, lures)
+    gate.__name__: gate for gate in (coverage, positive, spread, overlap, unseen, calibration, ece, segments, lures)
 }
 
 

@@ -30,6 +30,12 @@ class GateSettings(Settings):
     )
     min_calibration: float | None = Setting(default=0.5, gt=0.0, description="smallest predicted over observed rate")
     max_calibration: float | None = Setting(default=2.0, gt=0.0, description="largest predicted over observed rate")
+    max_ece: float | None = Setting(
+        default=0.5, gt=0.0, description="largest expected calibration error, as a share of the click rate"
+    )
+    max_segments_off: float | None = Setting(
+        default=0.5, ge=0.0, le=1.0, description="largest share of segments whose predicted rate is shown to be off"
+    )
     max_lure_ratio: float | None = Setting(
         default=2.0,
         ge=1.0,

@@ -3,6 +3,7 @@ step."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -54,6 +55,16 @@ def test_every_table_is_there_and_every_place_is_taken_once(published_night: Pub
     for row in lists.collect():
         assert (row["low"], row["high"], row["places"]) == (1, row["n"], row["n"])
         assert row["least"] > 0
+
+
+def test_what_training_knows_of_its_probabilities_is_what_the_gates_judge(published_night: Published) -> None:
+    told = json.loads((published_night.night.folder("models") / "product" / "metrics.json").read_text())
+    gates = {gate["gate"]: gate for gate in published_night.figures["publish"]["product"]["gates"]}  # type: ignore[index]
+    assert gates["calibration"]["figure"] == pytest.approx(told["mean_ratio"])
+    assert gates["ece"]["figure"] == pytest.approx(told["ece"])
+    families = told["segments"].values()
+    off = told["segments_off"] / sum(len(values) for values in families)
+    assert gates["segments"]["figure"] == pytest.approx(off)
 
 
 def test_the_engine_holds_the_ranks_and_sorts_by_them(published_night: Published, engine: Engine) -> None:

@@ -81,14 +81,25 @@ def test_a_gate_refuses(
 
 
 def test_an_honest_night_passes_every_gate(engine: Engine, index_name: str) -> None:
-    run_night(engine, index_name, NIGHT_1, documents(), calibration=1.01)
-    run_night(engine, index_name, NIGHT_2, documents(turn=1), calibration=1.01)
+    right = {"calibration": 1.01, "ece": 0.05, "segments_off": 0.0}
+    run_night(engine, index_name, NIGHT_1, documents(), **right)
+    run_night(engine, index_name, NIGHT_2, documents(turn=1), **right)
     assert engine.get_alias(index_name) == [f"{index_name}-{NIGHT_2.lower()}-1"]
 
 
-def test_a_model_that_predicts_ten_times_too_much_is_refused(engine: Engine, index_name: str) -> None:
-    with pytest.raises(Refused, match=r"calibration: predicted over observed is 10\.000"):
-        run_night(engine, index_name, NIGHT_1, documents(), calibration=10.0)
+@pytest.mark.parametrize(
+    ("figures", "says"),
+    [
+        ({"calibration": 10.0}, r"calibration: predicted over observed is 10\.000"),
+        ({"calibration": 1.0, "ece": 0.8}, r"ece: probabilities miss by 0\.800"),
+        ({"calibration": 1.0, "segments_off": 0.75}, r"segments: 75\.0% of the segments are off"),
+    ],
+)
+def test_a_model_whose_probabilities_are_wrong_is_refused(
+    engine: Engine, index_name: str, figures: dict[str, float], says: str
+) -> None:
+    with pytest.raises(Refused, match=says):
+        run_night(engine, index_name, NIGHT_1, documents(), **figures)
 
 
 @pytest.mark.parametrize(
