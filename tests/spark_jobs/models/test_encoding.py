@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from segments.errors import ContractBroken, UsageError
 from segments.hashing import hash64
 from spark_jobs.fields import Field, FieldSchema
-from spark_jobs.models.encoding import Encoder
+from spark_jobs.models.encoding import BLOCK, Encoder
 
 SCHEMA = FieldSchema(
     fields=(
@@ -42,6 +42,14 @@ def test_chunks_and_dictionaries_do_not_matter(values: list[str | None], diction
     column = halves.dictionary_encode() if dictionary else halves
     whole = Encoder(SCHEMA).rows_of(pa.table({"a": plain}))
     assert np.array_equal(Encoder(SCHEMA).rows_of(pa.table({"a": column})), whole)
+
+
+def test_more_rows_than_a_block_are_encoded_as_each_by_itself() -> None:
+    n = 2 * BLOCK + 3
+    values = [f"b{row % 7}" for row in range(n)]
+    whole = Encoder(SCHEMA).rows_of(pa.table({"a": values}))
+    each = {value: Encoder(SCHEMA).rows_of(pa.table({"a": [value]}))[0] for value in set(values)}
+    assert np.array_equal(whole, np.stack([each[value] for value in values]))
 
 
 def test_large_ids_stay_apart() -> None:
