@@ -1,12 +1,15 @@
 """Gradient steps: Adam for everything, or row-wise Adagrad for the embedding table and Adam for the rest.
 
-Row-wise Adagrad (Duchi, Hazan, Singer, JMLR 2011, with one state number a row as in Naumov et al., arXiv:1906.00091):
+Row-wise Adagrad (Duchi, Hazan, Singer, JMLR 2011, with one state number a row as in Naumov et al., arXiv:1906.00091),
+by each part of a row:
 
     s_r ← s_r + mean(g_r²),   w_r ← w_r − rate · g_r / (√s_r + ε)
 
-touches only the rows of the step, where Adam reads and writes the whole table and twice as much state. The step's
-distinct rows are copied out, the network reads that small table by new row numbers, and the rows go back after the
-step: the gradient is never as large as the table.
+The parts are the embedding and what stands behind it. A linear weight's gradient is many times an embedding number's:
+in one sum with it, the embedding hardly moves (docs/training.md, "Measured"). Only the rows of the step are touched,
+where Adam reads and writes the whole table and twice as much state. The step's distinct rows are copied out, the
+network reads that small table by new row numbers, and the rows go back after the step: the gradient is never as large
+as the table.
 
 Weight decay adds λ·w to the gradient (L2, not decoupled); under row-wise Adagrad to the step's rows alone. `emb_reg`
 does the same to the table before the gradient is clipped, as a term λ/2·‖table‖² of the loss does.
@@ -23,6 +26,7 @@ from torch.func import functional_call
 
 from spark_jobs.models.adam import Adam
 from spark_jobs.models.ranker import Batch, Ranker, Targets
+from spark_jobs.models.sides import Sides
 from spark_jobs.models.training_settings import TrainingSettings
 
 EPSILON = 1e-8
@@ -31,6 +35,12 @@ EPSILON = 1e-8
 def table_names(network: nn.Module) -> list[str]:
     """Names of the parameters whose rows `Batch.rows` numbers."""
     return [name for name, _ in network.named_parameters() if name.rpartition(".")[2] == "table"]
+
+
+def parts_of(network: nn.Module) -> dict[str, list[int]]:
+    """Name of a table → widths of the parts of its rows."""
+    holders = {name: network.get_submodule(name.rpartition(".")[0]) for name in table_names(network)}
+    return {name: list(sides.spans) for name, sides in holders.items() if isinstance(sides, Sides)}
 
 
 class Optimiser:
@@ -46,7 +56,7 @@ class Optimiser:
             self.sparse = any(table.shape[1] > 1 for table in self.tables.values())
         dense = {name: value for name, value in self.parameters.items() if not self.sparse or name not in self.tables}
         self.adam = Adam(dense, decay=settings.weight_decay)
-        self.rows: _Rows | None = _Rows(self.tables) if self.sparse else None
+        self.rows: _Rows | None = _Rows(self.tables, parts_of(network)) if self.sparse else None
         self.whole = _Objective(network)
 
     def step(self, batch: Batch, targets: Targets, *, rate: float) -> Tensor:
@@ -83,8 +93,9 @@ class Optimiser:
         self.adam.restore(state)
         if self.rows is not None:
             for name, sums in self.rows.sums.items():
-                if f"{name}.sum" in state:
-                    sums.copy_(state[f"{name}.sum"])
+                kept = state.get(f"{name}.sum")
+                if kept is not None and kept.shape == sums.shape:  # one sum a row in checkpoints of before
+                    sums.copy_(kept)
 
     def _clip(self, parameters: list[Tensor] | list[nn.Parameter]) -> None:
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -101,11 +112,13 @@ class Optimiser:
 
 
 class _Rows:
-    """The rows of a step, and one sum a row."""
+    """The rows of a step, and a sum a row of each of its parts: the embedding, and what stands behind it."""
 
-    def __init__(self, tables: dict[str, nn.Parameter]) -> None:
-        self.tables = tables
-        self.sums = {name: torch.zeros(len(table), device=table.device) for name, table in tables.items()}
+    def __init__(self, tables: dict[str, nn.Parameter], parts: dict[str, list[int]]) -> None:
+        self.tables, self.parts = tables, parts
+        self.sums = {
+            name: torch.zeros(len(table), len(parts[name]), device=table.device) for name, table in tables.items()
+        }
         first = next(iter(tables.values()))
         self.place = torch.zeros(len(first), dtype=torch.int32, device=first.device)
 
@@ -134,9 +147,15 @@ class _Rows:
                     continue
                 if decay:
                     gradient.add_(rows, alpha=decay)
-                total = self.sums[name].index_select(0, chosen) + gradient.square().mean(1)
+                slopes = torch.split(gradient, self.parts[name], 1)
+                total = self.sums[name].index_select(0, chosen)
+                total += torch.stack([slope.square().mean(1) for slope in slopes], dim=1)
                 self.sums[name].index_copy_(0, chosen, total)
-                moved = rows - gradient * (rate / (total.sqrt() + EPSILON))[:, None]
+                moved, steps = rows.detach().clone(), rate / (total.sqrt() + EPSILON)
+                for place, (part, slope) in enumerate(
+                    zip(torch.split(moved, self.parts[name], 1), slopes, strict=True)
+                ):
+                    part.addcmul_(slope, steps[:, place, None], value=-1.0)
                 self.tables[name].index_copy_(0, chosen, moved)
 
 

@@ -20,7 +20,7 @@ from spark_jobs.fields import FieldSchema
 from spark_jobs.models.checkpoint import differences
 from spark_jobs.models.weight_files import named, packed, put, take, unpacked
 
-FORMAT = 1
+FORMAT = 2  # 1 kept one sum for a whole row of the table
 SIDECAR = "partial.json"
 STEM = "partial"
 
