@@ -115,9 +115,14 @@ class _Rows:
     """The rows of a step, and a sum a row of each of its parts: the embedding, and what stands behind it."""
 
     def __init__(self, tables: dict[str, nn.Parameter], parts: dict[str, list[int]]) -> None:
-        self.tables, self.parts = tables, parts
+        self.tables = tables
         self.sums = {
             name: torch.zeros(len(table), len(parts[name]), device=table.device) for name, table in tables.items()
+        }
+        # (width, parts), 1 where a number belongs to a part: products with it are quicker than parts one by one.
+        self.members = {
+            name: torch.repeat_interleave(torch.eye(len(parts[name])), torch.tensor(parts[name]), dim=0).to(table.device)
+            for name, table in tables.items()
         }
         first = next(iter(tables.values()))
         self.place = torch.zeros(len(first), dtype=torch.int32, device=first.device)
@@ -147,15 +152,12 @@ class _Rows:
                     continue
                 if decay:
                     gradient.add_(rows, alpha=decay)
-                slopes = torch.split(gradient, self.parts[name], 1)
+                members = self.members[name]
                 total = self.sums[name].index_select(0, chosen)
-                total += torch.stack([slope.square().mean(1) for slope in slopes], dim=1)
+                total.addmm_(gradient.square(), members / members.sum(0))
                 self.sums[name].index_copy_(0, chosen, total)
-                moved, steps = rows.detach().clone(), rate / (total.sqrt() + EPSILON)
-                for place, (part, slope) in enumerate(
-                    zip(torch.split(moved, self.parts[name], 1), slopes, strict=True)
-                ):
-                    part.addcmul_(slope, steps[:, place, None], value=-1.0)
+                steps = (rate / (total.sqrt() + EPSILON)) @ members.T
+                moved = torch.addcmul(rows, gradient, steps, value=-1.0)
                 self.tables[name].index_copy_(0, chosen, moved)
 
 
