@@ -121,7 +121,7 @@ class _Rows:
         }
         # (width, parts), 1 where a number belongs to a part: products with it are quicker than parts one by one.
         self.members = {
-            name: torch.repeat_interleave(torch.eye(len(parts[name])), torch.tensor(parts[name]), dim=0).to(table.device)
+            name: torch.eye(len(parts[name])).repeat_interleave(torch.tensor(parts[name]), dim=0).to(table.device)
             for name, table in tables.items()
         }
         first = next(iter(tables.values()))
