@@ -198,10 +198,14 @@ class RankerContract(LighterScoring):
             assert (found.cpu().double() - expected).abs().max() <= 1e-4
 
     def test_training_keeps_its_devices_apart(self) -> None:
-        """On another device that computes as the processor does, training ends in the same network."""
+        """On another device that computes as the processor does, training ends in the same network.
+
+        By Adam: row-wise Adagrad finds the rows of a step in another order elsewhere, and where a bias stands before a
+        batch normalisation, whose gradient is nothing but rounding, Adam makes whole steps of the difference.
+        """
         data = examples(1000, tasks=tasks_of(self.SETTINGS))
         held = examples(300, seed=4, tasks=tasks_of(self.SETTINGS))
-        settings = TRAINING.model_copy(update={"epochs": 1, "optimizer": "rowwise_adagrad", "averaging": 0.5})
+        settings = TRAINING.model_copy(update={"epochs": 1, "averaging": 0.5})
 
         def scores(device: str) -> np.ndarray:
             there = settings.model_copy(update={"device": device})

@@ -48,7 +48,7 @@ def test_devices_agree(where: str, optimizer: str) -> None:
 @pytest.mark.parametrize(
     "model",
     [
-        DeepFMSettings(dim=4, hidden=(16, 8), batch_norm=True, dropout=0.3),
+        DeepFMSettings(dim=4, hidden=(16, 8), dropout=0.3),
         DeepFwFMSettings(dim=4, hidden=(8,), prune_deep=0.3, prune_pairs=0.3, prune_embeddings=0.3, prune_steps=8),
         TwoTowerSettings(dim=4, hidden=(8,), out=4, loss="both", negatives=16, dropout=0.2),
     ],
