@@ -21,6 +21,7 @@ from spark_jobs.models.checkpoint import save
 from spark_jobs.models.multi_task_settings import tasks_of
 from spark_jobs.models.own_checkpoints import own_checkpoints
 from spark_jobs.models.run_folder import finite
+from spark_jobs.models.settings import NetworkSettings
 from spark_jobs.models.ways import WAYS, Unit, Way, choose_ways
 from spark_jobs.promoted import EVERY, Promoted
 from spark_jobs.units import ALL, SMALL, read_units
@@ -55,8 +56,8 @@ class Serve:
         self, shelf: str, by: str, models: Mapping[str, ModelSettings], ways: Sequence[Way], item_features: str
     ) -> None:
         """Refuses before anything is trained what could not serve afterwards."""
-        for name, settings in models.items():
-            if "mixture" in ways and settings.kind in ("xgboost", "mixture"):
+        for name, settings in models.items() if "mixture" in ways else ():
+            if not isinstance(settings, NetworkSettings):
                 raise UsageError(f"a mixture of {name} cannot serve: its shared model must be a network", where="way",
                                  hint="--way unified --way individual, or another model")  # fmt: skip
         if by == ALL:

@@ -201,20 +201,14 @@ def calibration(gateway: Gateway) -> Verdict:
 
 def ece(gateway: Gateway) -> Verdict:
     """Expected calibration error: how far probabilities of any size are from the clicks, relative to the click rate."""
-    limit, found = gateway.settings.max_ece, gateway.figures.get("ece")
-    if limit is None or found is None:
-        return Verdict("ece", True, found, "nothing to judge")
-    says = f"probabilities miss by {found:.3f} of the click rate, at most {limit:g} may be (look at the step train)"
-    return Verdict("ece", found <= limit, found, says)
+    says = "probabilities miss by {:.3f} of the click rate, at most {:g} may be (look at the step train)"
+    return _at_most("ece", gateway.figures.get("ece"), gateway.settings.max_ece, says)
 
 
 def segments(gateway: Gateway) -> Verdict:
     """Share of segments of which it is shown that they click more or less than their probabilities promise."""
-    limit, found = gateway.settings.max_segments_off, gateway.figures.get("segments_off")
-    if limit is None or found is None:
-        return Verdict("segments", True, found, "nothing to judge")
-    says = f"{found:.1%} of the segments are off, at most {limit:.1%} may be (look at `segments` in metrics.json)"
-    return Verdict("segments", found <= limit, found, says)
+    says = "{:.1%} of the segments are off, at most {:.1%} may be (look at `segments` in metrics.json)"
+    return _at_most("segments", gateway.figures.get("segments_off"), gateway.settings.max_segments_off, says)
 
 
 def lures(gateway: Gateway) -> Verdict:
@@ -239,6 +233,12 @@ def lures(gateway: Gateway) -> Verdict:
 GATES: dict[str, Callable[[Gateway], Verdict]] = {
     gate.__name__: gate for gate in (coverage, positive, spread, overlap, unseen, calibration, ece, segments, lures)
 }
+
+
+def _at_most(gate: str, figure: float | None, limit: float | None, says: str) -> Verdict:
+    if limit is None or figure is None:
+        return Verdict(gate, True, figure, "nothing to judge")
+    return Verdict(gate, figure <= limit, figure, says.format(figure, limit))
 
 
 def _fields(engine: Engine, index: str) -> list[str]:

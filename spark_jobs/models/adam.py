@@ -6,7 +6,7 @@ the function behind it (`torch.optim.adam.adam`) does not. State is kept under t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -36,17 +36,15 @@ class Adam:
 
     def step(self, rate: float) -> None:
         """Moves every parameter that has a gradient."""
-        moved = {name: parameter for name, parameter in self.parameters.items() if parameter.grad is not None}
-        for name, parameter in moved.items():
-            if name not in self.moments:
-                begun = torch.zeros((), dtype=torch.float32, device=parameter.device)
-                self.moments[name] = begun, torch.zeros_like(parameter), torch.zeros_like(parameter)
-        steps, means, squares = (_column(self.moments, moved, place) for place in range(3))
+        slopes = {name: value.grad for name, value in self.parameters.items() if value.grad is not None}
+        if not slopes:
+            return
+        steps, means, squares = zip(*(self._of(name) for name in slopes), strict=True)
         with torch.no_grad():
             adam(
-                list(moved.values()), [_gradient(parameter) for parameter in moved.values()], means, squares, [], steps,
-                fused=True, amsgrad=False, maximize=False, beta1=BETAS[0], beta2=BETAS[1], eps=EPSILON, lr=rate,
-                weight_decay=self.decay,
+                [self.parameters[name] for name in slopes], list(slopes.values()), list(means), list(squares), [],
+                list(steps), fused=True, amsgrad=False, maximize=False, beta1=BETAS[0], beta2=BETAS[1], eps=EPSILON,
+                lr=rate, weight_decay=self.decay,
             )  # fmt: skip
 
     def state(self) -> dict[str, Tensor]:
@@ -64,11 +62,9 @@ class Adam:
                 step, mean, square = (state[f"{name}.{key}"].to(parameter.device).clone() for key in KEYS)
                 self.moments[name] = step, mean, square
 
-
-def _column(moments: Mapping[str, tuple[Tensor, Tensor, Tensor]], names: Iterable[str], place: int) -> list[Tensor]:
-    return [moments[name][place] for name in names]
-
-
-def _gradient(parameter: nn.Parameter) -> Tensor:
-    assert parameter.grad is not None
-    return parameter.grad
+    def _of(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
+        if name not in self.moments:
+            value = self.parameters[name]
+            begun = torch.zeros((), dtype=torch.float32, device=value.device)
+            self.moments[name] = begun, torch.zeros_like(value), torch.zeros_like(value)
+        return self.moments[name]

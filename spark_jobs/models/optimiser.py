@@ -57,6 +57,8 @@ class Optimiser:
         dense = {name: value for name, value in self.parameters.items() if not self.sparse or name not in self.tables}
         self.adam = Adam(dense, decay=settings.weight_decay)
         self.rows: _Rows | None = _Rows(self.tables, parts_of(network)) if self.sparse else None
+        # Of networks within a network (an ensemble's members) as well.
+        self.numbered = [name for name, _ in network.named_buffers() if name.rpartition(".")[2] == "numbered"]
         self.whole = _Objective(network)
 
     def step(self, batch: Batch, targets: Targets, *, rate: float) -> Tensor:
@@ -72,9 +74,7 @@ class Optimiser:
         chosen, batch = self.rows.choose(batch)
         small = {name: table.detach().index_select(0, chosen).requires_grad_() for name, table in self.tables.items()}
         given = {f"network.{name}": table for name, table in small.items()}
-        # Of networks within a network (an ensemble's members) as well.
-        numbered = [name for name, _ in self.network.named_buffers() if name.rpartition(".")[2] == "numbered"]
-        given |= {f"network.{name}": chosen for name in numbered}
+        given |= {f"network.{name}": chosen for name in self.numbered}
         loss = cast(Tensor, functional_call(self.whole, given, (batch, targets), strict=False))
         loss.backward()  # type: ignore[no-untyped-call]
         self._regularise(small)

@@ -85,17 +85,17 @@ class Seen:
 
 
 class _SquareSum(torch.autograd.Function):
-    """Σ x² over all dimensions but the first: one pass forward, one back, where torch's own takes four."""
+    """Σ x² of (n, F, d) by row: one pass forward, one back, where torch's own takes four."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
-        return x.square().sum(tuple(range(1, x.dim())))
+        return x.square().sum((1, 2))
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        found: Tensor = x * (2.0 * slope).view(-1, *[1] * (x.dim() - 1))
+        found: Tensor = x * (2.0 * slope)[:, None, None]
         return found
 
 
@@ -149,9 +149,8 @@ class Sides(nn.Module):
     def __init__(self, layout: Layout, dim: int, *, linear: Linear = "weight", pairwise: bool = True) -> None:
         super().__init__()
         # Drawn in place: a table of millions of rows is the most a network holds.
-        table = torch.empty(layout.table_rows, dim + {"weight": 1, "vectors": dim, "none": 0}[linear]).normal_(
-            0.0, 0.01
-        )
+        width = dim + {"weight": 1, "vectors": dim, "none": 0}[linear]
+        table = torch.empty(layout.table_rows, width).normal_(0.0, 0.01)
         if linear == "weight":
             table[:, dim] = 0.0
         self.table = nn.Parameter(table)
